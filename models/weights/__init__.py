@@ -1,0 +1,1 @@
+"""Weights that ship with the project, and a model card for each."""

@@ -1,0 +1,1 @@
+"""The application: reads videos, runs the network and the tracker, writes results."""

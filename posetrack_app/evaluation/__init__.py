@@ -1,0 +1,1 @@
+"""Figures of merit: COCO AP, PoseTrack AP and MOTA, HOTA."""

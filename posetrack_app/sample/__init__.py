@@ -1,0 +1,1 @@
+"""A drawn clip with exact ground truth."""

@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: similarity, motion, association and the tracker."""
