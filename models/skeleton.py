@@ -28,7 +28,7 @@ class Skeleton:
     """Pairs (left, right) that a mirror exchanges."""
 
     sigmas: tuple[float, ...]
-    """K standard deviations of a human labeller, relative to the root of the person's area (COCO's `sigma`)."""
+    """K standard deviations of labellers, relative to the root of the person's area (COCO's `sigma`)."""
 
     clusters: dict[int, tuple[tuple[int, ...], ...]]
     """By number of clusters: the joints of each cluster, in the order of their tag offsets."""
