@@ -1,7 +1,7 @@
 """Peak memory over the length of a video: `python scripts/bench_memory.py CLIP [--frames 200 5000]`.
 
-Loops a clip to each length without decoding it, tracks it in a process of its own, and prints the peak of that
-process. (Linux and macOS.)
+Loops a clip to each length without decoding it, tracks it in a process of its own, and prints that peak.
+Linux and macOS.
 """
 
 from __future__ import annotations
