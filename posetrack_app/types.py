@@ -44,9 +44,7 @@ class Frame:
     def __post_init__(self) -> None:
         """Refuse an image of another shape or type."""
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:
-            raise ValueError(
-                f"Frame.image must be uint8 (H, W, 3), got {self.image.dtype} {self.image.shape}"
-            )
+            raise ValueError(f"Frame.image must be uint8 (H, W, 3), got {self.image.dtype} {self.image.shape}")
 
     def __repr__(self) -> str:
         height, width = self.image.shape[:2]
@@ -88,16 +86,12 @@ class Poses:
         for name, (shape, dtype) in expected.items():
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
-                raise ValueError(
-                    f"Poses.{name} must be {dtype.__name__} {shape}, got {array.dtype} {array.shape}"
-                )
+                raise ValueError(f"Poses.{name} must be {dtype.__name__} {shape}, got {array.dtype} {array.shape}")
 
     @classmethod
     def empty(cls, joints: int) -> Poses:
         """Nobody, of a skeleton with `joints` joints."""
-        return cls.untracked(
-            xy=np.zeros((0, joints, 2)), joint_score=np.zeros((0, joints)), score=np.zeros(0)
-        )
+        return cls.untracked(xy=np.zeros((0, joints, 2)), joint_score=np.zeros((0, joints)), score=np.zeros(0))
 
     @classmethod
     def untracked(cls, *, xy: npt.ArrayLike, joint_score: npt.ArrayLike, score: npt.ArrayLike) -> Poses:

@@ -43,18 +43,14 @@ def main() -> None:
         for name, reports in rows.items():
             video = replace(settings.video, enabled=name == "with video")
             with tempfile.TemporaryDirectory() as folder:
-                reports.append(
-                    run(source, Path(folder), settings=replace(settings, video=video), estimator=estimator)
-                )
+                reports.append(run(source, Path(folder), settings=replace(settings, video=video), estimator=estimator))
     best = {name: min(reports, key=lambda report: report.seconds["total"]) for name, reports in rows.items()}
     print(f"{source.location}: {best['with video'].frames_written} frames; {estimator.describe()}")
     print(f"{'':<14}" + "".join(f"{name:>14}" for name in best))
     print(f"{'frames/s':<14}" + "".join(f"{report.fps:>14.2f}" for report in best.values()))
     for stage in best["with video"].seconds:
         print(f"{stage + ' s':<14}" + "".join(f"{report.seconds[stage]:>14.2f}" for report in best.values()))
-    not_network = {
-        name: 1 - report.seconds["network"] / report.seconds["total"] for name, report in best.items()
-    }
+    not_network = {name: 1 - report.seconds["network"] / report.seconds["total"] for name, report in best.items()}
     print(f"{'not network':<14}" + "".join(f"{share:>14.0%}" for share in not_network.values()))
     if arguments.json:
         content = {

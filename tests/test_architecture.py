@@ -63,9 +63,7 @@ def test_import_rule(module: str) -> None:
 
 def test_no_cycles() -> None:
     # A package's own __init__ re-exports its modules; an edge to it from inside is no cycle of modules.
-    graph = {
-        module: {name for name in _imports(module) if not module.startswith(f"{name}.")} for module in MODULES
-    }
+    graph = {module: {name for name in _imports(module) if not module.startswith(f"{name}.")} for module in MODULES}
     list(TopologicalSorter(graph).static_order())
 
 

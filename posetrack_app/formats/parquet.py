@@ -149,9 +149,7 @@ def _frames(table: pa.Table, skeleton: Skeleton) -> Iterator[tuple[int, float, P
     """The frames of one row group; a frame never spans two groups."""
     joints = len(skeleton.joints)
     values = {name: table[name].to_numpy() for name in SCHEMA.names if name not in ("joint", "origin")}
-    origins = np.array(
-        [Origin[str(text).upper()] for text in table["origin"].to_pylist()[::joints]], dtype=np.uint8
-    )
+    origins = np.array([Origin[str(text).upper()] for text in table["origin"].to_pylist()[::joints]], dtype=np.uint8)
     frame = values["frame"][::joints]  # (N of all frames,)
     edges = np.flatnonzero(np.diff(frame)) + 1
     for start, stop in zip([0, *edges], [*edges, len(frame)], strict=True):

@@ -29,9 +29,7 @@ def test_some_of_the_people_in_a_given_order() -> None:
 
 
 def test_shapes_that_do_not_belong_together_are_named() -> None:
-    with pytest.raises(
-        ValueError, match=r"joint_score must be float32 \(1, 17\), got float32 \(1, 16\)"
-    ):
+    with pytest.raises(ValueError, match=r"joint_score must be float32 \(1, 17\), got float32 \(1, 16\)"):
         Poses.untracked(xy=np.zeros((1, 17, 2)), joint_score=np.zeros((1, 16)), score=[1])
     with pytest.raises(ValueError, match=r"Poses.xy must be \(N, K, 2\)"):
         Poses.untracked(xy=np.zeros((17, 2)), joint_score=np.zeros((1, 17)), score=[1])

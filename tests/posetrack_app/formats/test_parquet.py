@@ -36,9 +36,7 @@ def write(path: Path, frames: list[tuple[int, float, Poses]]) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(counts=st.lists(st.integers(0, 40), max_size=60), start=st.floats(-10, 1e6))
-def test_what_is_written_comes_back(
-    counts: list[int], start: float, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_what_is_written_comes_back(counts: list[int], start: float, tmp_path_factory: pytest.TempPathFactory) -> None:
     frames = [(index, start + index / 30, people(count, index)) for index, count in enumerate(counts)]
     path = tmp_path_factory.mktemp("table") / "poses.parquet"
     write(path, frames)
@@ -89,6 +87,4 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"text\.parquet is not a readable Parquet file"):
         list(parquet.read(tmp_path / "text.parquet"))
     with pytest.raises(OutputError, match="cannot write"):
-        parquet.ParquetWriter(
-            tmp_path / "no" / "poses.parquet", skeleton=COCO17, video="c", width=1, height=1
-        )
+        parquet.ParquetWriter(tmp_path / "no" / "poses.parquet", skeleton=COCO17, video="c", width=1, height=1)
