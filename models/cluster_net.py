@@ -101,7 +101,10 @@ class ClusterNetConfig:
                 raise ValueError(f"configuration of a network: unknown key '{key}', known is: {', '.join(close)}")
         if "name" not in values:
             raise ValueError("configuration of a network: it has no 'name'")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        arguments: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**arguments)
 
     @property
     def stacks(self) -> int:

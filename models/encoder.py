@@ -103,7 +103,8 @@ class FeaturePyramid(nn.Module):
     def forward(self, stride4: Tensor, stride8: Tensor, stride16: Tensor, stride32: Tensor) -> Tensor:
         x = self.smooth16(_double(self.lateral32(stride32)) + self.lateral16(stride16))
         x = self.smooth8(_double(x) + self.lateral8(stride8))
-        return self.smooth4(_double(x) + self.lateral4(stride4))
+        finest: Tensor = self.smooth4(_double(x) + self.lateral4(stride4))
+        return finest
 
 
 def _double(x: Tensor) -> Tensor:
