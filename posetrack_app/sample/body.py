@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from posetrack_app.sample.gait import arm_angles, leg_angles
-from posetrack_app.sample.raycast import Array, Bone
+from posetrack_app.sample.space import Array, Bone
 
 __all__ = [
     "FOREARM", "REFERENCE_HEIGHT", "SHANK", "SOLE_HEIGHT", "THIGH", "UPPER_ARM",

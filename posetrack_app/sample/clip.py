@@ -11,10 +11,11 @@ from posetrack_app.errors import UsageError
 from posetrack_app.sample.body import Build, Part, pose_body
 from posetrack_app.sample.paint import Texture, make_texture
 from posetrack_app.sample.pillar import PILLAR_PLACE
-from posetrack_app.sample.raycast import Camera, Cone, Real, cast
+from posetrack_app.sample.raycast import Cone, cast
 from posetrack_app.sample.scenery import Backdrop, paint_backdrop
 from posetrack_app.sample.shade import MELT, shade_person
 from posetrack_app.sample.shadow import cast_shadows
+from posetrack_app.sample.space import Camera, Real
 from posetrack_app.sample.story import MOST_PEOPLE, Walk, paths, walk
 from posetrack_app.sample.truth import Layer, SampleTruth, View, observe
 from posetrack_app.sample.wardrobe import Clothing, choose_person, dress
@@ -145,9 +146,7 @@ def _draw_moment(
     posed = []
     for track_id, actor in enumerate(actors):
         step = actor.walk.at(seconds)
-        bones = pose_body(
-            actor.build, place=step.place, heading=step.heading, phase=step.phase, vigour=step.vigour
-        )
+        bones = pose_body(actor.build, place=step.place, heading=step.heading, phase=step.phase, vigour=step.vigour)
         depth = float(camera.project(bones[Part.PELVIS].origin)[1])
         if depth < _NEAREST_PERSON:
             continue

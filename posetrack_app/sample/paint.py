@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from posetrack_app.sample.body import Part
-from posetrack_app.sample.raycast import Real
+from posetrack_app.sample.space import Real
 from posetrack_app.sample.wardrobe import Clothing, Material
 
 __all__ = ["Texture", "bare_colours", "make_texture"]
@@ -30,9 +30,7 @@ def make_texture(rng: np.random.Generator, size: int = 48) -> Texture:
     """Noise for folds, strands and stains; `size` is a side of the cube that repeats."""
     value = gaussian_filter(rng.standard_normal((size, size, size)), 2.2, mode="wrap")
     slope = np.stack([np.roll(value, -1, axis) - np.roll(value, 1, axis) for axis in range(3)], axis=-1)
-    return Texture(
-        slope=(slope / slope.std()).astype(np.float32), value=(value / value.std()).astype(np.float32)
-    )
+    return Texture(slope=(slope / slope.std()).astype(np.float32), value=(value / value.std()).astype(np.float32))
 
 
 def bare_colours(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from posetrack_app.sample.raycast import Array, Bone, Camera, Cone, Real, cast
+from posetrack_app.sample.raycast import Cone, cast
 from posetrack_app.sample.shade import local_points, shade_plain
+from posetrack_app.sample.space import Array, Bone, Camera, Real
 
 __all__ = ["PILLAR_PLACE", "paint_pillar", "pillar_cones"]
 

@@ -1,45 +1,28 @@
-"""Rounded cones seen through a pinhole camera: where each ray hits, and the surface's direction there.
+"""Rounded cones seen through a camera: where each ray hits, and the surface's direction there.
 
 Everything that is drawn in front of the background is made of one shape: two spheres and the cone that
 touches both, squashed along the axes of the bone that carries it. One sphere squashed is an ellipsoid.
-
-World: x to the right, y up, z away from the viewer, metres. Camera: x right, y down, z along the view.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Bone", "Camera", "Cone", "Real", "Surface", "cast"]
+from posetrack_app.sample.space import Array, Bone, Camera, Real
 
-Array = npt.NDArray[np.float64]
-Real = npt.NDArray[np.floating[Any]]
-"""Arrays of one number type or the other; those of whole pictures are float32."""
+__all__ = ["Cone", "Surface", "cast"]
+
 _Index = npt.NDArray[np.intp]
 
 _NEAREST = 0.3
 """Metres before the camera; whatever comes closer is not drawn."""
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bone:
-    """A rigid frame of reference that moves: right, up and forward of one part of a body."""
-
-    rotation: Array
-    """(3, 3): columns are the bone's right, up and forward in the world."""
-
-    origin: Array
-    """(3,): where the bone begins, metres, world."""
-
-    def at(self, points: npt.ArrayLike) -> Array:
-        """World positions (..., 3) of points given in the bone's frame."""
-        return np.asarray(points, dtype=np.float64) @ self.rotation.T + self.origin
+_THIN = 1e-6
+_FAR = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,53 +50,11 @@ class Cone:
     squash: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Factors on the radii along the bone's right, up and forward."""
 
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole at a fixed place that looks down a little and may turn sideways."""
-
-    width: int
-    """Width of the picture, pixels."""
-
-    height: int
-    """Height of the picture, pixels."""
-
-    focal: float
-    """Focal length, pixels."""
-
-    elevation: float
-    """Height above the ground, metres."""
-
-    pitch: float
-    """Downward tilt, radians."""
-
-    yaw: float = 0.0
-    """Turn to the right, radians."""
-
-    @property
-    def centre(self) -> Array:
-        """(2,): the pixel that the camera looks at."""
-        return np.array([(self.width - 1) / 2, (self.height - 1) / 2])
-
-    @property
-    def position(self) -> Array:
-        """(3,): place of the pinhole, metres, world."""
-        return np.array([0.0, self.elevation, 0.0])
-
-    @cached_property
-    def rotation(self) -> Array:
-        """(3, 3): from the world's axes to the camera's."""
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        turn = np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
-        cos, sin = np.cos(self.pitch), np.sin(self.pitch)
-        tilt = np.array([[1, 0, 0], [0, -cos, -sin], [0, -sin, cos]])
-        return np.asarray(tilt @ turn)
-
-    def project(self, points: Array) -> tuple[Array, Array]:
-        """Pixels (..., 2) and depths (...), metres, of world points (..., 3) before the camera."""
-        seen = (points - self.position) @ self.rotation.T
-        depth = seen[..., 2]
-        return seen[..., :2] / depth[..., None] * self.focal + self.centre, depth
+    def __post_init__(self) -> None:
+        """Refuse a sphere within the other: that is no cone."""
+        apart = float(np.linalg.norm(np.subtract(self.end, self.start) / self.squash))
+        if 0 < apart <= abs(self.start_radius - self.end_radius):
+            raise ValueError(f"one sphere of {self} holds the other; give them one centre for an ellipsoid")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,97 +189,97 @@ def _add(
 ) -> None:
     """Hit one cone within a window of the surface and keep it where it is the nearest."""
     rows, columns = window
-    if rows.start >= rows.stop or columns.start >= columns.stop:
-        return
-    row, column, depth, normal = _intersect(target, surface.rays_x[columns], surface.rays_y[rows])
-    if len(row) == 0:
-        return
-    flat = (row + rows.start) * surface.depth.shape[1] + (column + columns.start)
+    # Positions of the rays at depth 1, from the first centre, which keeps differences fit for float32.
+    x = surface.rays_x[columns] - np.float32(target.start[0] / target.start[2])
+    y = surface.rays_y[rows] - np.float32(target.start[1] / target.start[2])
+    row, column = _candidates(target, x, y)
+    hit, depth, normal = _first_hit(target, x[column], y[row])
+    flat = (row[hit] + rows.start) * surface.depth.shape[1] + (column[hit] + columns.start)
     depths, cones = surface.depth.reshape(-1), surface.cone.reshape(-1)
     normals = surface.normal.reshape(3, -1)
     before = depths[flat]
-    if blend > 0:
-        # Polynomial smooth minimum (I. Quilez, "smooth minimum"), on depth and on the direction.
-        share = np.clip(0.5 + (before - depth) / (2 * blend), 0, 1)
-        apart = (material[cones[flat]] != material[index]) | np.isinf(before)
-        share[apart] = depth[apart] < before[apart]
-        inside = (share > 0) & (share < 1)
-        mixed = np.where(share > 0, depth, before)
-        part = share[inside]
-        mixed[inside] = part * depth[inside] + (1 - part) * before[inside] - blend * part * (1 - part)
-        keep = share > 0
-        flat, share = flat[keep], share[keep]
-        depths[flat] = mixed[keep]
-        normals[:, flat] = normals[:, flat] * (1 - share) + normal[:, keep] * share
-        cones[flat[share > 0.5]] = index
-    else:
-        keep = depth < before
-        flat = flat[keep]
-        depths[flat] = depth[keep]
-        normals[:, flat] = normal[:, keep]
-        cones[flat] = index
+    # Polynomial smooth minimum (I. Quilez, "smooth minimum"), on the depth and on the direction.
+    alike = material[cones[flat]] == material[index]
+    reach = np.where(alike, np.float32(max(blend, _THIN)), np.float32(_THIN))
+    keep = np.flatnonzero(depth < before + reach)
+    flat, reach, before, depth = flat[keep], reach[keep], before[keep], depth[keep]
+    share = np.minimum(np.float32(0.5) + (before - depth) / (2 * reach), np.float32(1.0))
+    depths[flat] = depth + (1 - share) * (np.minimum(before, _FAR) - depth - reach * share)
+    normals[:, flat] = normals[:, flat] * (1 - share) + normal[:, keep] * share
+    cones[flat[share > 0.5]] = index
 
 
-def _intersect(target: _Placed, x: Real, y: Real) -> tuple[_Index, _Index, Real, Real]:
-    """Where rays (x, y, 1) first hit a cone: rows and columns (P,), depths (P,) and normals (3, P).
+def _candidates(target: _Placed, x: Real, y: Real) -> tuple[_Index, _Index]:
+    """Rows and columns (P,) of the rays that hit the endless cone through both spheres.
 
-    The formulas are those of I. Quilez's "Rounded cone - intersection" for rays of any length. Each ray
-    starts in the plane of the first sphere's centre, which keeps the differences small enough for float32.
+    With the ray's direction d from the eye e, a quadric p' A p + 2 b' p + c is hit where
+    (d' A e + b' d)² - (d' A d)(e' A e + 2 b' e + c) is not negative: a quadratic form in d.
+    """
+    ra, rr, along = target.start_radius, target.start_radius - target.end_radius, target.along
+    m0 = float(along @ along)
+    form, slope, constant = np.eye(3), np.zeros(3), -ra * ra
+    if m0 > 0:
+        form = (m0 - rr * rr) * form - np.outer(along, along)
+        slope, constant = rr * ra * along, -m0 * ra * ra
+    eye = -(target.to_squashed @ target.start)
+    pull = form @ eye + slope
+    seen = np.outer(pull, pull) - (eye @ form @ eye + 2 * slope @ eye + constant) * form
+    seen = target.to_squashed.T @ seen @ target.to_squashed
+    centre = target.start / target.start[2]
+    across, level = (seen @ centre)[:2], centre @ seen @ centre
+    by_x = (seen[0, 0] * x + 2 * across[0]) * x
+    by_y = (seen[1, 1] * y + 2 * across[1]) * y + level
+    by_both = (2 * seen[0, 1] * x).astype(np.float32)
+    hit = by_y.astype(np.float32)[:, None] + by_x.astype(np.float32)
+    hit += y[:, None] * by_both
+    row, column = np.nonzero(hit >= 0)
+    return row, column
+
+
+def _first_hit(target: _Placed, x: Real, y: Real) -> tuple[_Index, Real, Real]:
+    """Which of P rays hit a cone (Q,), the depth (Q,), and the direction of the surface there (3, Q).
+
+    The formulas are those of I. Quilez's "Rounded cone - intersection" for rays of any length that start in
+    the plane of the first centre; `x` and `y` (P,) count from that centre at depth 1.
     """
     f32 = np.float32
     plane = target.start[2]
     ray_x, ray_y = target.to_squashed[:, 0], target.to_squashed[:, 1]
     ray_start = target.to_squashed @ (target.start / plane)
-    dx = (x - f32(target.start[0] / plane))[None, :]
-    dy = (y - f32(target.start[1] / plane))[:, None]
-
-    def linear(by_x: Any, by_y: Any) -> Real:
-        return dx * f32(by_x) + dy * f32(by_y)
-
-    ra, rb, ba = target.start_radius, target.end_radius, target.along
-    m5 = (  # squared distance of the ray's start from the first sphere's centre
-        dx * dx * f32(ray_x @ ray_x * plane**2)
-        + dx * (dy * f32(2 * (ray_x @ ray_y) * plane**2))
-        + dy * dy * f32(ray_y @ ray_y * plane**2)
-    )
-    offset = linear(ray_start @ ray_x, ray_start @ ray_y)
-    q = f32(ray_start @ ray_start) + 2 * offset + m5 * f32(1 / plane**2)  # squared length of the ray
-    m3 = offset * f32(plane) + m5 * f32(1 / plane)
-    m0, rr = float(ba @ ba), ra - rb
+    ra, rb, along = target.start_radius, target.end_radius, target.along
+    aside = x * f32(ray_start @ ray_x) + y * f32(ray_start @ ray_y)
+    m5 = (  # squared distance of the ray's start from the first centre
+        (x * f32(ray_x @ ray_x) + y * f32(2 * ray_x @ ray_y)) * x + y * y * f32(ray_y @ ray_y)
+    ) * f32(plane**2)
+    q = f32(ray_start @ ray_start) + 2 * aside + m5 * f32(1 / plane**2)  # squared length of the ray
+    m3 = aside * f32(plane) + m5 * f32(1 / plane)
+    t = _sphere(q, m3, m5, ra)
+    m0, rr = float(along @ along), ra - rb
     d2 = m0 - rr * rr
-    infinite = f32(np.inf)
-    near_a = _sphere(q, m3, m5, ra)
-    if d2 <= 1e-9:  # one sphere holds the other
-        row, column = np.nonzero(near_a < infinite)
-        t = near_a[row, column]
-        share = np.zeros(len(row), dtype=np.float32)
-    else:
-        ray_along = linear(ba @ ray_x, ba @ ray_y)
-        m1, m2 = ray_along * f32(plane), ray_along + f32(ba @ ray_start)
+    if m0 > 0:
+        sideways = x * f32(along @ ray_x) + y * f32(along @ ray_y)
+        m1, m2 = sideways * f32(plane), sideways + f32(along @ ray_start)
+        t = np.minimum(t, _sphere(q, m3 - m2, m5 - 2 * m1 + f32(m0), rb))
         k2 = f32(d2) * q - m2 * m2
         k1 = f32(d2) * m3 - m1 * m2 + m2 * f32(rr * ra)
         k0 = f32(d2) * m5 - m1 * m1 + m1 * f32(2 * rr * ra) - f32(m0 * ra * ra)
-        h = k1 * k1 - k0 * k2
-        t_all = (-k1 - np.sqrt(np.maximum(h, 0))) / np.where(np.abs(k2) < 1e-12, f32(1e-12), k2)
-        height = m1 + t_all * m2 - f32(ra * rr)
-        body = (h >= 0) & (height > 0) & (height < d2)
-        near_b = _sphere(q, m3 - m2, m5 - 2 * m1 + f32(m0), rb)
-        t_all = np.minimum(np.where(body, t_all, infinite), np.minimum(near_a, near_b))
-        row, column = np.nonzero(t_all < infinite)
-        t = t_all[row, column]
-        share = np.clip((m1[row, column] + t * m2[row, column] - f32(ra * rr)) / f32(d2), 0, 1)
-    hit_x, hit_y = dx[0, column], dy[row, 0]
-    scale = t + f32(plane)
-    normal = np.empty((3, len(row)), dtype=np.float32)
+        side = (-k1 - np.sqrt(np.maximum(k1 * k1 - k0 * k2, 0))) / np.where(k2 == 0, f32(_THIN), k2)
+        height = m1 + side * m2 - f32(ra * rr)
+        t = np.where((height > 0) & (height < d2), np.minimum(side, t), t)
+    hit = np.flatnonzero(t < np.inf)
+    t, x, y = t[hit], x[hit], y[hit]
+    depth = t + f32(plane)
+    share = np.zeros_like(t)
+    if d2 > 0:
+        height = m1[hit] + t * m2[hit] - f32(ra * rr)
+        share = np.minimum(np.maximum(height * f32(1 / d2), f32(0)), f32(1))
+    normal = np.empty((3, len(t)), dtype=np.float32)
     for axis in range(3):
-        normal[axis] = (
-            (hit_x * f32(ray_x[axis]) + hit_y * f32(ray_y[axis])) * scale
-            + t * f32(ray_start[axis])
-            - share * f32(ba[axis])
-        )
+        normal[axis] = (x * f32(ray_x[axis]) + y * f32(ray_y[axis])) * depth + t * f32(ray_start[axis])
+        normal[axis] -= share * f32(along[axis])
     normal = target.to_squashed.T.astype(np.float32) @ normal
-    normal /= np.sqrt((normal * normal).sum(axis=0)) + f32(1e-12)
-    return row, column, scale, normal
+    normal /= np.sqrt(np.einsum("ip,ip->p", normal, normal)) + f32(_THIN)
+    return hit, depth, normal
 
 
 def _sphere(q: Real, m: Real, c: Real, radius: float) -> Real:

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from posetrack_app.sample.pillar import paint_pillar, pillar_cones
-from posetrack_app.sample.raycast import Array, Camera, Real
 from posetrack_app.sample.shadow import cast_shadows
+from posetrack_app.sample.space import Array, Camera, Real
 
 __all__ = ["Backdrop", "paint_backdrop"]
 

@@ -9,23 +9,24 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack_app.sample.paint import Texture, bare_colours
-from posetrack_app.sample.raycast import Bone, Camera, Cone, Real, Surface
+from posetrack_app.sample.raycast import Cone, Surface
+from posetrack_app.sample.space import Bone, Camera, Real
 from posetrack_app.sample.wardrobe import Clothing, Material
 
 __all__ = ["MELT", "SUN", "local_points", "shade_person", "shade_plain"]
 
 
-SUN = np.array([-0.62, 0.66, -0.42]) / np.linalg.norm([0.62, 0.66, 0.42])
+SUN = np.array([-0.66, 0.64, -0.39]) / np.linalg.norm([0.66, 0.64, 0.39])
 """(3,): unit direction towards the sun, world."""
 
-_SUNLIGHT = np.array([1.02, 0.97, 0.88])
-_SKYLIGHT = np.array([0.44, 0.48, 0.54])
-_GROUNDLIGHT = np.array([0.25, 0.23, 0.20])
+_SUNLIGHT = np.array([1.10, 1.04, 0.94])
+_SKYLIGHT = np.array([0.38, 0.42, 0.48])
+_GROUNDLIGHT = np.array([0.22, 0.20, 0.18])
 
 MELT = np.array([0.012, 0.012, 0.02, 0.03, 0.03, 0.01, 0.0])
 """By material: metres within which its surfaces melt into each other."""
 
-_ROUGHNESS = np.array([0.05, 0.05, 0.50, 0.34, 0.34, 0.06, 0.0])
+_ROUGHNESS = np.array([0.04, 0.04, 0.45, 0.25, 0.25, 0.06, 0.0])
 """By material: how much folds and strands tilt the surface."""
 
 _GLOSS = np.array([0.05, 0.05, 0.08, 0.0, 0.0, 0.15, 0.0])
@@ -42,10 +43,7 @@ def _lit(albedo: Real, normal: Real, camera: Camera, open_to_sky: Real) -> Real:
     upward = 0.5 + 0.5 * np.tensordot(up, normal, 1)
     light = (
         _SUNLIGHT.astype(np.float32)[:, None] * direct
-        + (
-            _SKYLIGHT.astype(np.float32)[:, None] * upward
-            + _GROUNDLIGHT.astype(np.float32)[:, None] * (1 - upward)
-        )
+        + (_SKYLIGHT.astype(np.float32)[:, None] * upward + _GROUNDLIGHT.astype(np.float32)[:, None] * (1 - upward))
         * open_to_sky
     )
     return albedo * light
@@ -121,9 +119,7 @@ def _down(surface: Surface, hit: npt.NDArray[np.intp], colour: Real) -> tuple[Re
     fine[hit, 3] = 1.0
     n = surface.oversampling
     rays = fine.reshape(height, width, 4)
-    pixels = np.asarray(
-        cv2.resize(rays, (width // n, height // n), interpolation=cv2.INTER_AREA), dtype=np.float32
-    )
+    pixels = np.asarray(cv2.resize(rays, (width // n, height // n), interpolation=cv2.INTER_AREA), dtype=np.float32)
     return pixels[..., :3], pixels[..., 3]
 
 

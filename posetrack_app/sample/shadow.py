@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from posetrack_app.sample.raycast import Bone, Camera, Cone, Real
+from posetrack_app.sample.raycast import Cone
 from posetrack_app.sample.shade import SUN
+from posetrack_app.sample.space import Bone, Camera, Real
 
 __all__ = ["cast_shadows"]
 
@@ -18,14 +19,10 @@ _DARKNESS = 0.58
 _CORNERS = 10
 
 
-def cast_shadows(
-    picture: Real, figures: Sequence[tuple[Sequence[Cone], Sequence[Bone]]], camera: Camera
-) -> None:
+def cast_shadows(picture: Real, figures: Sequence[tuple[Sequence[Cone], Sequence[Bone]]], camera: Camera) -> None:
     """Darken a linear picture (H, W, 3) of level ground where figures, cones with bones, stand in the sun."""
     height, width = picture.shape[:2]
-    mask = np.zeros(
-        ((height + 1) // 2, (width + 1) // 2), dtype=np.uint8
-    )  # half size, as it is blurred anyway
+    mask = np.zeros(((height + 1) // 2, (width + 1) // 2), dtype=np.uint8)  # half size, as it is blurred anyway
     turn = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
     # The outline of a sphere as the sun sees it is a circle across the sun's direction.
     across = np.cross(SUN, (0.0, 1.0, 0.0))

@@ -21,7 +21,7 @@ from scipy.interpolate import CubicSpline
 
 from posetrack_app.sample.body import Build, stride_length
 from posetrack_app.sample.gait import vigour
-from posetrack_app.sample.raycast import Array
+from posetrack_app.sample.space import Array
 
 __all__ = ["MOST_PEOPLE", "PERIOD_SECONDS", "Step", "Walk", "paths", "walk"]
 
@@ -98,8 +98,7 @@ class Walk:
         turns, inside = divmod(seconds, PERIOD_SECONDS)
         grid = np.arange(len(self.phase)) / _GRID
         x, z, heading, phase, swing = (
-            float(np.interp(inside, grid, values))
-            for values in (*self.place.T, self.heading, self.phase, self.vigour)
+            float(np.interp(inside, grid, values)) for values in (*self.place.T, self.heading, self.phase, self.vigour)
         )
         # Whole strides a period, so that the legs go on without a jump.
         return Step((x, z), heading, phase + turns * float(self.phase[-1] - self.phase[0]), swing)

@@ -106,8 +106,7 @@ def dress(build: Build) -> tuple[Cone, ...]:
     for thigh in (Part.RIGHT_THIGH, Part.LEFT_THIGH):
         body += _leg(thigh, build)
     widened = [
-        replace(cone, start_radius=cone.start_radius * thick, end_radius=cone.end_radius * thick)
-        for cone in body
+        replace(cone, start_radius=cone.start_radius * thick, end_radius=cone.end_radius * thick) for cone in body
     ]
     bare = [*_head(build)]
     for side, hand, foot in ((1, Part.RIGHT_HAND, Part.RIGHT_FOOT), (-1, Part.LEFT_HAND, Part.LEFT_FOOT)):
@@ -134,12 +133,12 @@ def _ball(part: Part, centre: _Point, axes: _Point, material: Material) -> Cone:
 def _trunk(build: Build) -> list[Cone]:
     # Squashed along "up" the ends of the cones are flat, as a chest and the hem of a shirt are.
     flat = (1.0, 0.35, 0.70)
-    wide = build.shoulders - 0.03
+    wide = build.shoulders - 0.012
     shirt = [
         Cone(Part.CHEST, (0, 0.28, 0.0), (0, 0.10, 0.0), 0.158, 0.138, Material.SHIRT, (1.0, 0.7, 0.70)),
-        Cone(Part.CHEST, (-wide, 0.355, -0.008), (wide, 0.355, -0.008), 0.060, 0.060, Material.SHIRT),
-        Cone(Part.CHEST, (0, 0.425, -0.015), (-wide, 0.372, -0.01), 0.048, 0.046, Material.SHIRT),
-        Cone(Part.CHEST, (0, 0.425, -0.015), (wide, 0.372, -0.01), 0.048, 0.046, Material.SHIRT),
+        Cone(Part.CHEST, (-wide, 0.350, -0.008), (wide, 0.350, -0.008), 0.066, 0.066, Material.SHIRT),
+        Cone(Part.CHEST, (0, 0.432, -0.018), (-wide, 0.392, -0.008), 0.056, 0.046, Material.SHIRT),
+        Cone(Part.CHEST, (0, 0.432, -0.018), (wide, 0.392, -0.008), 0.056, 0.046, Material.SHIRT),
         Cone(Part.CHEST, (0, 0.14, 0.0), (0, -0.06, 0.0), 0.136, 0.148, Material.SHIRT, flat),
         Cone(
             Part.PELVIS,
@@ -148,7 +147,7 @@ def _trunk(build: Build) -> list[Cone]:
             0.150,
             0.166,
             Material.SHIRT,
-            (1.0, 0.25, 0.76),
+            (1.0, 0.25, 0.84),
         ),
     ]
     if build.bust > 0:
@@ -162,9 +161,7 @@ def _trunk(build: Build) -> list[Cone]:
     ]
     if build.legs == "skirt":
         below.append(
-            Cone(
-                Part.PELVIS, (0, 0.0, 0.0), (0, -0.36, 0.02), 0.15, 0.205, Material.TROUSERS, (1.0, 0.25, 0.9)
-            )
+            Cone(Part.PELVIS, (0, 0.0, 0.0), (0, -0.36, 0.02), 0.15, 0.205, Material.TROUSERS, (1.0, 0.25, 0.9))
         )
     neck = [Cone(Part.CHEST, (0, 0.38, -0.012), (0, 0.50, 0.012), 0.056, 0.052, Material.SKIN)]
     return [*shirt, *below, *neck]
@@ -172,7 +169,7 @@ def _trunk(build: Build) -> list[Cone]:
 
 def _arm(arm: Part, *, short: bool) -> list[Cone]:
     forearm = Part(arm + 1)
-    shoulder = Cone(arm, (0, -0.012, 0), (0, -0.10, 0), 0.059, 0.056, Material.SHIRT)
+    shoulder = Cone(arm, (0, -0.018, 0), (0, -0.10, 0), 0.054, 0.057, Material.SHIRT)
     wrist = Cone(forearm, (0, -0.09, 0), (0, -FOREARM, 0), 0.041, 0.028, Material.SKIN, (1.0, 1.0, 0.9))
     if short:
         return [
@@ -185,7 +182,7 @@ def _arm(arm: Part, *, short: bool) -> list[Cone]:
     return [
         shoulder,
         Cone(arm, (0, -0.10, 0), (0, -UPPER_ARM, 0), 0.056, 0.048, Material.SHIRT),
-        Cone(forearm, (0, 0, 0), (0, -FOREARM + 0.03, 0), 0.048, 0.039, Material.SHIRT),
+        Cone(forearm, (0, 0, 0), (0, -FOREARM + 0.03, 0), 0.047, 0.038, Material.SHIRT),
         wrist,
     ]
 
@@ -195,7 +192,7 @@ def _leg(thigh: Part, build: Build) -> list[Cone]:
     ankle = Cone(shank, (0, -0.13, -0.018), (0, -SHANK + 0.02, 0), 0.058, 0.036, Material.SKIN)
     if build.legs == "trousers":
         return [
-            Cone(thigh, (0, -0.06, 0), (0, -THIGH, 0), 0.090, 0.065, Material.TROUSERS),
+            Cone(thigh, (0, -0.08, 0), (0, -THIGH, 0), 0.084, 0.066, Material.TROUSERS),
             Cone(shank, (0, 0, 0.004), (0, -0.15, -0.014), 0.065, 0.065, Material.TROUSERS),
             Cone(shank, (0, -0.15, -0.014), (0, -SHANK + 0.03, 0), 0.065, 0.056, Material.TROUSERS),
         ]
@@ -258,12 +255,10 @@ def _head(build: Build) -> list[Cone]:
             _ball(Part.HEAD, (side * 0.075, -0.012, -0.014), (0.011, 0.032, 0.020), Material.FACE),
             _ball(Part.HEAD, (side * 0.009, -0.040, 0.095), (0.010, 0.008, 0.010), Material.FACE),
         ]
-    cones.append(_ball(Part.HEAD, (0, 0.038, -0.024), (0.0815, 0.083, 0.097), Material.HAIR))
+    cones.append(_ball(Part.HEAD, (0, 0.040, -0.028), (0.085, 0.085, 0.100), Material.HAIR))
     if build.hair == "long":
         cones.append(
-            Cone(
-                Part.HEAD, (0, 0.0, -0.045), (0, -0.20, -0.06), 0.082, 0.075, Material.HAIR, (1.0, 1.0, 0.68)
-            )
+            Cone(Part.HEAD, (0, 0.0, -0.045), (0, -0.20, -0.06), 0.082, 0.075, Material.HAIR, (1.0, 1.0, 0.68))
         )
     else:
         cones.append(_ball(Part.HEAD, (0, -0.02, -0.045), (0.074, 0.075, 0.066), Material.HAIR))
