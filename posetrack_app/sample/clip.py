@@ -16,7 +16,7 @@ from posetrack_app.sample.scenery import Backdrop, paint_backdrop
 from posetrack_app.sample.shade import MELT, shade_person
 from posetrack_app.sample.shadow import cast_shadows
 from posetrack_app.sample.space import Camera, Real
-from posetrack_app.sample.story import MOST_PEOPLE, Walk, paths, walk
+from posetrack_app.sample.story import MOST_PEOPLE, Walk, path_of, walk
 from posetrack_app.sample.truth import Layer, SampleTruth, View, observe
 from posetrack_app.sample.wardrobe import Clothing, choose_person, dress
 from posetrack_app.types import Frame
@@ -92,16 +92,17 @@ class _Actor:
 
 def draw(config: SampleConfig) -> Iterator[SampleFrame]:
     """Draw the clip of `posetrack_app.sample.story`, frame by frame."""
-    rng = np.random.default_rng(config.seed)
+    # One stream of chance for each subject: place, grain and first people are the same however many take part.
+    for_place, for_people, for_grain = np.random.default_rng(config.seed).spawn(3)
     camera = _camera(config)
-    backdrop = paint_backdrop(camera, widest_turn=_WIDEST_TURN, rng=rng)
-    actors = _cast_actors(config, rng)
-    grain = rng.normal(0.0, 1.8, (config.height + 64, config.width + 64, 3)).astype(np.float32)
+    backdrop = paint_backdrop(camera, widest_turn=_WIDEST_TURN, rng=for_place)
+    actors = _choose_actors(config.people, for_people)
+    grain = for_grain.normal(0.0, 1.8, (config.height + 64, config.width + 64, 3)).astype(np.float32)
     for index in range(config.frames):
         seconds = index / config.rate
         turned = _turned(camera, seconds)
         linear, truth = _draw_moment(actors, backdrop, turned, seconds)
-        row, column = rng.integers(64, size=2)
+        row, column = for_grain.integers(64, size=2)
         noisy = np.sqrt(np.clip(linear, 0, 1)) * np.float32(255)
         noisy += grain[row : row + config.height, column : column + config.width]
         image = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
@@ -124,12 +125,12 @@ def _turned(camera: Camera, seconds: float) -> Camera:
     return replace(camera, yaw=_WIDEST_TURN * float(np.sin(2 * np.pi * seconds / _TURN_SECONDS)))
 
 
-def _cast_actors(config: SampleConfig, rng: np.random.Generator) -> list[_Actor]:
+def _choose_actors(people: int, rng: np.random.Generator) -> list[_Actor]:
     texture = make_texture(rng)
     actors = []
-    for index, path in enumerate(paths(config.people, rng)):
-        build, clothing = choose_person(rng, index)
-        way = walk(path, build, start_phase=float(rng.uniform()))
+    for index, own in enumerate(rng.spawn(people)):
+        build, clothing = choose_person(own, index)
+        way = walk(path_of(index, own), build, start_phase=float(own.uniform()))
         actors.append(_Actor(build, clothing, dress(build), way, texture))
     return actors
 

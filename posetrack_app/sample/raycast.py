@@ -176,7 +176,7 @@ def cast(
         )
         blend = 0.0 if melt is None else float(melt[material[index]])
         _add(surface, index, target, window, material, blend)
-    return surface
+    return surface if np.isfinite(surface.depth).any() else None
 
 
 def _add(

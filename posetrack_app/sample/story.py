@@ -23,7 +23,7 @@ from posetrack_app.sample.body import Build, stride_length
 from posetrack_app.sample.gait import vigour
 from posetrack_app.sample.space import Array
 
-__all__ = ["MOST_PEOPLE", "PERIOD_SECONDS", "Step", "Walk", "paths", "walk"]
+__all__ = ["MOST_PEOPLE", "PERIOD_SECONDS", "Step", "Walk", "path_of", "walk"]
 
 PERIOD_SECONDS = 20.0
 """After this time everything repeats."""
@@ -104,15 +104,16 @@ class Walk:
         return Step((x, z), heading, phase + turns * float(self.phase[-1] - self.phase[0]), swing)
 
 
-def paths(people: int, rng: np.random.Generator) -> list[Array]:
-    """For each person rows of (second, x, z) that end where they began, at `PERIOD_SECONDS`."""
-    rows = [np.array(row) for row in _STORY[:people]]
-    for index in range(len(rows), people):
-        angle = 2 * np.pi * (np.arange(8) / 8 + rng.uniform()) * (-1 if index % 2 else 1)
-        x = rng.uniform(-2.0, 2.0) + 3.2 * np.cos(angle)
-        z = rng.uniform(12.5, 14.5) + 1.8 * np.sin(angle)
-        rows.append(np.stack([np.arange(8) * PERIOD_SECONDS / 8, x, z], axis=1))
-    return [np.vstack([row, [PERIOD_SECONDS, *row[0, 1:]]]) for row in rows]
+def path_of(person: int, rng: np.random.Generator) -> Array:
+    """Rows of (second, x, z) that end where they began, at `PERIOD_SECONDS`; beyond the story, by chance."""
+    if person < len(_STORY):
+        rows = np.array(_STORY[person])
+    else:
+        turn = 2 * np.pi * (np.arange(8) / 8 + rng.uniform()) * (-1 if person % 2 else 1)
+        x = rng.uniform(-2.0, 2.0) + 3.2 * np.cos(turn)
+        z = rng.uniform(12.5, 14.5) + 1.8 * np.sin(turn)
+        rows = np.stack([np.arange(8) * PERIOD_SECONDS / 8, x, z], axis=1)
+    return np.vstack([rows, [PERIOD_SECONDS, *rows[0, 1:]]])
 
 
 def walk(path: Array, build: Build, *, start_phase: float) -> Walk:
