@@ -1,0 +1,108 @@
+"""Peaks of heatmaps, found where the heatmaps are: only the peaks leave the device.
+
+Letters: B batch, C maps (one for each cluster of joints), H W height and width of a map, P peaks of a map,
+D tags of a cell (one, or one for each view of the picture that was averaged).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["Peaks", "find_peaks"]
+
+_FLOOR = 1e-3
+"""Heatmap values below this count as this much where a logarithm is taken."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Peaks:
+    """The peaks of a batch, on the host; P is the largest number that any map has, and may be 0."""
+
+    xy: npt.NDArray[np.float32]
+    """float32 (B, C, P, 2): x, y in cells; (0, 0) is the centre of the first cell."""
+
+    score: npt.NDArray[np.float32]
+    """float32 (B, C, P): height of the heatmap, falling along P; 0 where a map has fewer peaks than P."""
+
+    tags: npt.NDArray[np.float32]
+    """float32 (B, C, P, D): tags at the peaks."""
+
+
+def find_peaks(
+    heatmaps: Tensor,
+    tags: Tensor,
+    *,
+    threshold: float = 0.05,
+    max_peaks: int | tuple[int, ...] = 30,
+    valid: Tensor | None = None,
+) -> Peaks:
+    """Local maxima of each map, refined below the size of a cell, with the tags that lie under them.
+
+    Args:
+        heatmaps: (B, C, H, W), about 0..1, any floating type.
+        tags: (B, D, C, H, W), any floating type.
+        threshold: A cell must be higher than this to be a peak.
+        max_peaks: The highest so many of each map are kept; one number, or one for each map.
+        valid: (B, 2), width and height in cells of the part of each map that is picture; what lies beyond is
+            padding, where no peak is looked for. None means all of it.
+
+    Returns:
+        The peaks, on the host.
+    """
+    B, C, H, W = heatmaps.shape
+    limits = torch.as_tensor(max_peaks, device=heatmaps.device).expand(C)
+    heatmaps = heatmaps.float()
+    height = torch.where(_is_peak(heatmaps) & (heatmaps > threshold), heatmaps, 0)
+    if valid is not None:
+        columns = torch.arange(W, device=heatmaps.device) < valid[:, :1]  # (B, W)
+        rows = torch.arange(H, device=heatmaps.device) < valid[:, 1:]  # (B, H)
+        height = height * (rows[:, None, :, None] & columns[:, None, None, :])
+    score, cell = height.flatten(2).topk(min(int(limits.max()), H * W), dim=2)  # (B, C, P)
+    score = torch.where(torch.arange(score.shape[2], device=score.device) < limits[:, None], score, 0)
+    longest = int((score > 0).sum(dim=2).max()) if B and C else 0
+    score, cell = score[..., :longest], cell[..., :longest]
+
+    xy = torch.stack([cell % W, cell // W], dim=-1) + _offsets(heatmaps, cell)
+    index = cell[:, None].expand(-1, tags.shape[1], -1, -1)
+    under = tags.flatten(3).gather(3, index).movedim(1, -1).float()  # (B, C, P, D)
+    # One copy instead of three; a copy from a GPU waits for it.
+    packed = torch.cat([xy, score[..., None], under], dim=-1).cpu().numpy()
+    return Peaks(xy=packed[..., :2], score=packed[..., 2], tags=packed[..., 3:])
+
+
+def _is_peak(maps: Tensor) -> Tensor:
+    """(B, C, H, W) of bool: cells that no neighbour exceeds, of equal neighbours the first in reading order.
+
+    Half precision makes equal neighbours common, and each must not become two people.
+    """
+    padded = F.pad(maps, (1, 1, 1, 1), value=-torch.inf)
+    triples = F.max_pool2d(padded, (1, 3), stride=1)  # (B, C, H + 2, W): of each cell and those beside it
+    before = torch.maximum(triples[:, :, :-2], padded[:, :, 1:-1, :-2])
+    after = torch.maximum(triples[:, :, 2:], padded[:, :, 1:-1, 2:])
+    return (maps > before) & (maps >= after)
+
+
+def _offsets(heatmaps: Tensor, cell: Tensor) -> Tensor:
+    """(B, C, P, 2): from the centre of each peak's cell to the top of the Gaussian through it and its neighbours.
+
+    The logarithm of a Gaussian is a parabola, whose top follows from three values on each axis.
+    """
+    H, W = heatmaps.shape[2:]
+    flat = heatmaps.flatten(2)
+    x, y = cell % W, cell // W
+
+    def log_at(x: Tensor, y: Tensor) -> Tensor:
+        return flat.gather(2, y.clamp(0, H - 1) * W + x.clamp(0, W - 1)).clamp(min=_FLOOR).log()
+
+    middle = log_at(x, y)
+    offsets = []
+    for below, above in ((log_at(x - 1, y), log_at(x + 1, y)), (log_at(x, y - 1), log_at(x, y + 1))):
+        curvature = below + above - 2 * middle
+        offsets.append(torch.where(curvature < 0, (below - above) / (2 * curvature), 0).clamp(-0.5, 0.5))
+    return torch.stack(offsets, dim=-1)

@@ -1,0 +1,130 @@
+"""What runs the network: pictures in, heatmaps and tags out, on some device in some precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from models import weights as weight_files
+from models.cluster_net import ClusterNet, ClusterNetConfig
+from posetrack_app.errors import DeviceError, WeightsError
+
+__all__ = ["DeviceName", "Engine", "PrecisionName", "TorchEngine", "resolve_device", "resolve_precision"]
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Engine(Protocol):
+    """Runs one network."""
+
+    config: ClusterNetConfig
+    """The network's shape; sides of pictures are multiples of `config.multiple`."""
+
+    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
+        """Maps at a quarter of the pictures' size, on the engine's device and complete.
+
+        Args:
+            images: uint8 (B, H, W, 3), RGB.
+            mirror: Average heatmaps with those of the mirrored pictures.
+
+        Returns:
+            Heatmaps (B, C, H/4, W/4), about 0..1, and tags (B, D, C, H/4, W/4); D is 2 with the mirror, else 1.
+        """
+
+    def describe(self) -> dict[str, str]:
+        """Name, device and precision."""
+
+
+class TorchEngine:
+    """The network in PyTorch."""
+
+    def __init__(self, weights: str | Path, *, device: str, precision: str) -> None:
+        """Load weights onto a resolved device in a resolved precision.
+
+        Raises:
+            WeightsError: no such weights, or they are damaged or of another kind.
+        """
+        self.device, self.precision = device, precision
+        try:
+            network = weight_files.load(weights, device=device)
+        except (FileNotFoundError, ValueError) as error:
+            raise WeightsError(str(error)) from None
+        self.config = network.config
+        self._mirror = torch.as_tensor(_mirrored_maps(self.config), device=device)
+        self._network: ClusterNet = network.to(_DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
+        """As `Engine.infer`."""
+        host = torch.from_numpy(images)
+        if self.device == "cuda":
+            host = host.pin_memory()
+        # (B, H, W, 3) seen as (B, 3, H, W) is channels-last already.
+        pictures = host.to(self.device, non_blocking=True).permute(0, 3, 1, 2).to(_DTYPES[self.precision])
+        if mirror:
+            pictures = torch.cat([pictures, pictures.flip(-1)])
+        prediction = self._network.infer(pictures.contiguous(memory_format=torch.channels_last))
+        heatmaps, tags = prediction.heatmaps.float(), prediction.tags.float()[:, None]
+        if mirror:
+            heatmaps, other = heatmaps.chunk(2)
+            heatmaps = (heatmaps + other[:, self._mirror].flip(-1)) / 2
+            tags, other = tags.chunk(2)
+            tags = torch.cat([tags, other[:, :, self._mirror].flip(-1)], dim=1)
+        if self.device == "cuda":
+            torch.cuda.current_stream().synchronize()
+        return heatmaps, tags
+
+    def describe(self) -> dict[str, str]:
+        """As `Engine.describe`."""
+        return {"engine": f"PyTorch {torch.__version__}", "device": self.device, "precision": self.precision}
+
+
+def _mirrored_maps(config: ClusterNetConfig) -> list[int]:
+    """(C,): the map that takes map c's place in a mirrored picture: that of the mirrored joints."""
+    skeleton = config.joints
+    clusters = [set(cluster) for cluster in skeleton.clusters[config.sparse[-1]]]
+    return [clusters.index({int(skeleton.mirror[joint]) for joint in cluster}) for cluster in clusters]
+
+
+def resolve_device(name: DeviceName) -> Literal["cpu", "cuda", "mps"]:
+    """The device itself; `auto` takes a GPU where there is one.
+
+    Raises:
+        DeviceError: the device is not to be had here.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
+    if not available[name]:
+        what = "an NVIDIA GPU and a PyTorch with CUDA" if name == "cuda" else "an Apple GPU"
+        raise DeviceError(f"device '{name}' needs {what}, which are not here; use --device cpu or auto")
+    return name
+
+
+def resolve_precision(name: PrecisionName, device: str) -> Literal["float32", "bfloat16", "float16"]:
+    """The precision itself; `auto` takes half precision where the device has arithmetic for it.
+
+    Raises:
+        DeviceError: the device does not have that precision.
+    """
+    if name == "float16" and device == "cpu":
+        raise DeviceError("precision 'float16' needs a GPU; a processor has float32 and bfloat16")
+    if name != "auto":
+        return name
+    if device == "cuda":
+        return "float16"
+    return "bfloat16" if device == "cpu" and _processor_has_bfloat16() else "float32"
+
+
+def _processor_has_bfloat16() -> bool:
+    """Whether bfloat16 is arithmetic here; emulated, it is slower than float32."""
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,0 +1,210 @@
+"""Frames in, people out: resizing, the network, peaks, grouping, and the way back to the frame.
+
+Letters: B batch, N persons, K joints, H W height and width.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from models.grouping import GroupingConfig, group
+from models.peaks import find_peaks
+from posetrack_app.engines import (
+    DeviceName,
+    Engine,
+    PrecisionName,
+    TorchEngine,
+    resolve_device,
+    resolve_precision,
+)
+from posetrack_app.types import Frame, Poses
+
+__all__ = ["DeviceName", "Letterbox", "PoseEstimator", "PrecisionName", "resolve_device", "resolve_precision"]
+
+STRIDE = 4
+"""Pixels of the network's input for each cell of its maps."""
+
+_BATCH = {"cpu": 2, "cuda": 16, "mps": 8}
+_PADDING = 127
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How a frame is laid into the network's input: scaled, at the top left, padded at the right and the bottom."""
+
+    frame: tuple[int, int]
+    """Width and height of the frame, pixels."""
+
+    scaled: tuple[int, int]
+    """Width and height of the scaled frame, pixels."""
+
+    canvas: tuple[int, int]
+    """Width and height of the network's input, pixels."""
+
+    @classmethod
+    def fit(cls, width: int, height: int, *, short_side: int, max_long_side: int, multiple: int) -> Letterbox:
+        """Scale the short side to `short_side`, or less where the long side would exceed `max_long_side`."""
+        scale = min(short_side / min(width, height), max_long_side / max(width, height))
+        scaled = (max(1, round(width * scale)), max(1, round(height * scale)))
+        canvas = (-(-scaled[0] // multiple) * multiple, -(-scaled[1] // multiple) * multiple)
+        return cls(frame=(width, height), scaled=scaled, canvas=canvas)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Width and height in cells of the part of the maps that shows the frame."""
+        return -(-self.scaled[0] // STRIDE), -(-self.scaled[1] // STRIDE)
+
+    def draw(self, image: npt.NDArray[np.uint8], canvas: npt.NDArray[np.uint8]) -> None:
+        """Lay an image (H, W, 3) into a canvas of this size."""
+        width, height = self.scaled
+        shrinks = width < self.frame[0]
+        scaled = cv2.resize(image, self.scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        canvas[:height, :width] = scaled
+        canvas[height:] = _PADDING
+        canvas[:height, width:] = _PADDING
+
+    def to_frame(self, xy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """From cells of the maps (..., 2) to pixels of the frame; both count from the centre of the first."""
+        scale = np.divide(self.frame, self.scaled, dtype=np.float64)
+        pixels: npt.NDArray[np.float32] = ((xy + 0.5) * STRIDE * scale - 0.5).astype(np.float32)
+        return pixels
+
+
+class PoseEstimator:
+    """The network and what belongs to it."""
+
+    def __init__(
+        self,
+        *,
+        weights: str | Path = "small",
+        device: DeviceName = "auto",
+        precision: PrecisionName = "auto",
+        short_side: int = 256,
+        max_long_side: int | None = None,
+        mirror: bool = False,
+        batch: int | None = None,
+        grouping: GroupingConfig | None = None,
+        engine: Engine | None = None,
+    ) -> None:
+        """Load the network.
+
+        Args:
+            weights: Name of shipped weights, or path of a file.
+            device: Where the network runs.
+            precision: Its arithmetic.
+            short_side: Pixels of the short side of its input; more finds smaller people, and takes longer.
+            max_long_side: Pixels that the long side may have; None means four times `short_side`, which bounds
+                memory for panoramas.
+            mirror: Average with the mirrored picture, at twice the time.
+            batch: Frames that go through together; None chooses by device. Results do not depend on it.
+            grouping: How peaks become people.
+            engine: What runs the network; None makes one from weights, device and precision.
+
+        Raises:
+            DeviceError: device or precision is not to be had here.
+            WeightsError: no such weights, or they are damaged or of another kind.
+        """
+        if engine is None:
+            device = resolve_device(device)
+            engine = TorchEngine(weights, device=device, precision=resolve_precision(precision, device))
+        self.engine = engine
+        self.weights = str(weights)
+        self.short_side = short_side
+        self.max_long_side = max_long_side or 4 * short_side
+        self.mirror = mirror
+        self.batch = batch or _BATCH.get(engine.describe()["device"], 1)
+        self.grouping = grouping or GroupingConfig()
+        self.skeleton = engine.config.joints
+        """The joints of the poses."""
+        self.seconds: dict[str, float] = {"prepare": 0.0, "network": 0.0, "peaks": 0.0, "grouping": 0.0}
+        """Seconds of work by stage, since the beginning."""
+        clusters = self.skeleton.clusters[engine.config.sparse[-1]]
+        self._max_peaks = tuple(30 * len(cluster) for cluster in clusters)
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
+        """The people of each frame, in pixels of the frame, best first; frames may differ in size."""
+        boxes = [self._letterbox(frame) for frame in frames]
+        together: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for number, box in enumerate(boxes):
+            together[box.canvas].append(number)
+        poses: dict[int, Poses] = {}
+        for numbers in together.values():
+            for start in range(0, len(numbers), self.batch):
+                some = numbers[start : start + self.batch]
+                poses |= zip(
+                    some, self._estimate([frames[i].image for i in some], [boxes[i] for i in some]), strict=True
+                )
+        return [poses[number] for number in range(len(frames))]
+
+    def describe(self) -> dict[str, Any]:
+        """What decides about the results, for reports."""
+        return {
+            "weights": self.weights,
+            "network": self.engine.config.name,
+            **self.engine.describe(),
+            "short_side": self.short_side,
+            "max_long_side": self.max_long_side,
+            "mirror": self.mirror,
+            "batch": self.batch,
+        }
+
+    def _letterbox(self, frame: Frame) -> Letterbox:
+        height, width = frame.image.shape[:2]
+        return Letterbox.fit(
+            width,
+            height,
+            short_side=self.short_side,
+            max_long_side=self.max_long_side,
+            multiple=self.engine.config.multiple,
+        )
+
+    def _estimate(self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Letterbox]) -> list[Poses]:
+        """People of images whose canvases have one size."""
+        with self._stage("prepare"):
+            width, height = boxes[0].canvas
+            canvas = np.empty((len(images), height, width, 3), dtype=np.uint8)
+            for number, (image, box) in enumerate(zip(images, boxes, strict=True)):
+                box.draw(image, canvas[number])
+        with self._stage("network"):
+            heatmaps, tags = self.engine.infer(canvas, mirror=self.mirror)
+        with self._stage("peaks"):
+            peaks = find_peaks(
+                heatmaps,
+                tags,
+                threshold=self.grouping.peak_threshold,
+                max_peaks=self._max_peaks,
+                valid=torch.tensor([box.cells for box in boxes], device=heatmaps.device),
+            )
+        with self._stage("grouping"):
+            found = []
+            for number, box in enumerate(boxes):
+                people = group(
+                    peaks.xy[number],
+                    peaks.score[number],
+                    peaks.tags[number],
+                    skeleton=self.skeleton,
+                    config=self.grouping,
+                )
+                xy = np.where(people.joint_score[..., None] > 0, box.to_frame(people.xy), 0)
+                found.append(Poses.untracked(xy=xy, joint_score=people.joint_score, score=people.score))
+        return found
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - started
