@@ -183,7 +183,8 @@ def _cost(
     excess = np.where(found[:, None] & (bodies.stature[rows] > 0)[:, None, None], distance / limit[:, None], 0).max(
         axis=-1
     )
-    return cost + np.maximum(excess - 1, 0)
+    total: Array = cost + np.maximum(excess - 1, 0)
+    return total
 
 
 _LENGTHS = {
