@@ -2,13 +2,13 @@
 
 The five people of the clip, in a picture of 16:9, with times in seconds:
 
-    A (0)  comes in from the left at 0.7, passes in front of B at 3.0, leaves on the right at 5.4
-    B (1)  walks to the left, behind A at 3.0, in front of C at 3.9, leaves on the left at 6.0
-    C (2)  comes straight at the camera from far away, hides D at 9.0, turns off to the right at 8.5
-    D (3)  walks to the right in front of E at 2.8, leaves at 3.9, is back at 6.1 and walks to the left
-    E (4)  comes in from the right at 1.4, walks to the left and is behind the pillar at 7.0
+    A (0)  comes in from the left at 0.8, hides C at 2.4, B at 3.0 and E at 3.7, leaves on the right at 5.3
+    B (1)  walks to the left, hides D at 1.8 and C at 3.7, is behind the pillar from 4.2 to 4.9, leaves at 6.5
+    C (2)  comes towards the camera from afar, hides E at 6.1, turns off to the right at 8.0, hides D at 8.6
+    D (3)  walks to the right, hides E at 2.6, leaves at 3.9, comes back at 6.1 and walks to the left
+    E (4)  comes in from the right at 1.4, is behind the pillar from 6.6 to 7.4, leaves on the left at 8.8
 
-Numbers in brackets are track ids. After 20 s everybody is where they were, so a clip may have any length.
+Numbers in brackets are track ids. After 24 s everybody is where they were, so a clip may have any length.
 Further people, up to `MOST_PEOPLE`, stroll on ovals far behind.
 """
 
@@ -25,7 +25,7 @@ from posetrack_app.sample.space import Array
 
 __all__ = ["MOST_PEOPLE", "PERIOD_SECONDS", "Step", "Walk", "path_of", "walk"]
 
-PERIOD_SECONDS = 20.0
+PERIOD_SECONDS = 24.0
 """After this time everything repeats."""
 
 MOST_PEOPLE = 10
@@ -34,28 +34,28 @@ MOST_PEOPLE = 10
 _GRID = 100
 """Steps a second at which a walk is worked out."""
 
-# Rows of (second, x, z); the last row leads back to the first at 20 s. Behind the camera nobody is seen.
+# Rows of (second, x, z); the last row leads back to the first at 24 s. Behind the camera nobody is seen.
 _STORY: tuple[tuple[tuple[float, float, float], ...], ...] = (
     (
-        (0.0, -3.4, 5.5), (3.0, 0.0, 5.5), (6.0, 3.4, 5.5), (8.5, 5.8, 7.6), (11.5, 5.0, 11.0),
-        (14.0, 2.0, 12.5), (16.5, -3.0, 11.5), (18.6, -4.9, 8.0),
+        (0.0, -3.4, 5.5), (1.5, -1.7, 5.5), (3.0, 0.0, 5.5), (6.0, 3.4, 5.5), (8.5, 5.8, 7.6),
+        (12.1, 5.0, 11.0), (15.6, 2.0, 12.5), (19.1, -3.0, 11.5), (22.0, -4.9, 8.0),
     ),
     (
-        (0.0, 3.15, 6.7), (3.0, 0.0, 6.7), (6.0, -3.15, 6.7), (8.5, -5.0, 4.5), (11.0, -3.5, 1.0),
-        (14.0, 0.0, -1.5), (17.0, 3.5, 1.0), (18.8, 4.1, 4.6),
+        (0.0, 3.3, 7.1), (1.5, 1.65, 7.1), (3.0, 0.0, 7.1), (6.0, -3.3, 7.1), (8.5, -5.0, 4.5),
+        (11.4, -3.5, 1.0), (15.6, 0.0, -1.5), (19.1, 4.0, 1.0), (22.0, 4.8, 5.6),
     ),
     (
         (0.0, -1.2, 11.6), (4.0, -0.9, 7.9), (8.0, -0.35, 4.3), (9.0, 0.35, 3.95), (10.0, 1.4, 4.2),
-        (12.0, 3.2, 5.6), (14.0, 3.9, 8.5), (17.0, 1.6, 12.0), (18.7, -0.2, 12.5),
+        (12.8, 3.2, 5.6), (15.6, 3.9, 8.5), (19.8, 1.6, 12.0), (22.2, -0.2, 12.5),
     ),
     (
-        (0.0, -0.75, 7.6), (2.0, 1.5, 7.6), (4.0, 3.8, 7.5), (5.0, 4.6, 7.0), (6.0, 3.85, 6.5),
-        (8.0, 1.6, 6.6), (10.0, -0.6, 6.8), (13.0, -3.8, 7.0), (15.0, -4.8, 8.3), (17.5, -3.2, 9.6),
-        (19.0, -1.8, 8.6),
+        (0.0, -0.75, 7.6), (2.0, 1.5, 7.6), (4.0, 3.8, 7.5), (5.0, 3.95, 7.0), (6.0, 2.95, 6.6),
+        (8.0, 0.85, 6.7), (10.0, -1.35, 7.0), (14.2, -4.3, 7.3), (17.0, -4.8, 8.3), (20.5, -3.2, 9.6),
+        (22.6, -1.8, 8.6),
     ),
     (
-        (0.0, 6.1, 8.8), (3.0, 2.3, 8.8), (7.0, -2.1, 8.8), (10.0, -5.4, 8.8), (12.5, -6.5, 10.6),
-        (15.0, -2.0, 13.0), (17.5, 4.0, 12.5), (19.0, 6.6, 10.5),
+        (0.0, 6.1, 8.8), (3.0, 2.3, 8.8), (7.0, -2.1, 8.8), (10.0, -5.4, 8.8), (13.5, -6.5, 10.6),
+        (17.0, -2.0, 13.0), (20.5, 4.0, 12.5), (22.6, 6.6, 10.5),
     ),
 )  # fmt: skip
 

@@ -18,7 +18,7 @@ __all__ = ["Layer", "SampleTruth", "View", "observe"]
 
 # Metres by which each joint (COCO17, head top, neck) may lie under its own skin and clothes; a surface
 # farther in front of the joint is another part of the body.
-_FLESH = np.array([0.06, 0.05, 0.05, 0.06, 0.06, *[0.14] * 2, *[0.11] * 4, *[0.20] * 2, *[0.14] * 4, 0.14, 0.14])
+_FLESH = np.array([0.06, 0.03, 0.03, 0.06, 0.06, *[0.14] * 2, *[0.11] * 4, *[0.20] * 2, *[0.14] * 4, 0.14, 0.14])
 
 _JOINTS = 17
 
