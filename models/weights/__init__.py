@@ -54,15 +54,17 @@ def load(name_or_path: str | Path = "small", *, device: str | torch.device = "cp
     """
     path = resolve(name_or_path)
     metadata = read_metadata(path)
+    if "config" not in metadata:
+        raise ValueError(f"{path} holds tensors but no configuration of a network of ours")
     try:
         config = ClusterNetConfig.from_values(json.loads(metadata["config"]))
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"{path} holds tensors but no configuration of a network of ours") from None
+        network = ClusterNet(config)
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} holds a configuration that is none of ours: {error}") from None
     with safe_open(path, framework="pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
     if metadata.get("sha256") != digest(tensors):
         raise ValueError(f"{path} is damaged: its tensors do not have the SHA-256 written beside them")
-    network = ClusterNet(config)
     expected = network.state_dict()
     counters = {name for name in expected if name.endswith("num_batches_tracked")}
     missing, extra = expected.keys() - tensors.keys() - counters, tensors.keys() - expected.keys()
@@ -112,5 +114,5 @@ def digest(tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         state.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        state.update(tensor.contiguous().numpy().tobytes())
+        state.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return state.hexdigest()
