@@ -1,0 +1,10 @@
+"""Any video in, H.264 out."""
+
+from __future__ import annotations
+
+from posetrack_app.video.info import VideoInfo
+from posetrack_app.video.reader import VideoReader
+from posetrack_app.video.source import Source, expand_inputs
+from posetrack_app.video.writer import VideoWriter
+
+__all__ = ["Source", "VideoInfo", "VideoReader", "VideoWriter", "expand_inputs"]
