@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# On a build machine the same examples each time: a failure there is a failure here. Elsewhere new ones are tried.
+settings.register_profile("ci", derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 ROOT = Path(__file__).resolve().parents[1]
 _SHARED = Path(os.environ.get("POSETRACK_TEST_DATA", ROOT.parent / "shared"))
