@@ -1,0 +1,75 @@
+"""The settings of the tracker."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+__all__ = ["TrackerConfig"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerConfig:
+    """How poses become tracks. A *body size* is the root of a person's area, about half of the height."""
+
+    duplicate_oks: float = 0.7
+    """Of two poses of one frame, the weaker one is removed where it is this similar to the stronger. At 0 everybody
+    who overlaps with somebody goes; too high, people are doubled. Of 35,000 pairs of people in PoseTrack 1 in 2,500
+    is above 0.7, and 1 in 300 above 0.5."""
+
+    strong_score: float = 0.4
+    """Poses from this score on choose their tracks first, and may begin one; weaker ones only continue tracks. At 0
+    chairs and shadows become people; too high, faint people stay without identity and tracks begin late."""
+
+    sure_score: float = 0.6
+    """A strong pose from this score on is a person at once, without `birth_frames`. At 0 every flicker gets an
+    identity; above 1 nobody does at once, and pictures that have nothing to do with each other give no identities."""
+
+    min_similarity: float = 0.2
+    """A pose less similar to a track than this is not that person. At 0 any pose within reach is; too high, people
+    who move quickly are broken into pieces."""
+
+    max_sizes_per_second: float = 1.0
+    """How far, in body sizes a second, somebody may stray from the predicted path while not seen. At 0 nobody is found
+    again who did anything unforeseen; too high, those who come take the identity of those who left."""
+
+    birth_frames: int = 3
+    """Sightings that make a track a person; one frame in between may be missed. Results come up to so many frames
+    late, and the first frames get the identity, too. At 0 or 1 every flicker gets an identity; too high, people who
+    are seen shortly get none."""
+
+    recent_seconds: float = 0.3
+    """Tracks unseen for at most this long, or seen in the last frame, choose before all others, and may be continued
+    by weak poses. At 0 a missed frame costs the precedence; too high, tracks that lost their person take poses of
+    others, and weak poses keep them alive."""
+
+    death_seconds: float = 2.0
+    """A track unseen for longer is over, and who comes back later is new. It must exceed the time from one frame to
+    the next: at 0 everybody is new in every frame. Too high, strangers inherit identities."""
+
+    coast_seconds: float = 0.15
+    """A person unseen for at most this long is written as predicted, with falling scores and the joints seen last. At
+    0 only what was seen is written, with gaps; too high, ghosts walk on where people stopped or left the picture."""
+
+    position_noise: float = 0.5
+    """Error of the network's joints in units of OKS's `2 * sigma * size`. At 0 the filter follows every jitter; too
+    high, it trusts its prediction and loses people who turn."""
+
+    acceleration: float = 2.0
+    """How quickly joints change their velocity: root of the spectral density, body sizes / s^1.5. At 0 everything moves
+    straight on; too high, predictions are vague, and neighbours are confused."""
+
+    start_sizes_per_second: float = 1.0
+    """Speed that a joint seen for the first time may have. At 0 people who run in are lost after their first frame;
+    too high, they may be continued by a neighbour."""
+
+    damping_seconds: float = 0.5
+    """Time in which the velocity of an unseen joint falls to 37 %. At 0 it stands still at once; too high, somebody who
+    is hidden runs away from where they are."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"tracker setting {item.name} is {value}, but must be a number from 0 on")

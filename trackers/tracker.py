@@ -1,0 +1,323 @@
+"""The online tracker: the poses of one frame after the other go in, the same poses with identities come out.
+
+In each frame, in this order: duplicates go; every track predicts; tracks seen lately take strong poses, then weak ones
+(the order of ByteTrack, Zhang et al. 2022); what is left of tracks and strong poses is compared once more, the wider
+the longer a track has not been seen; strong poses that are still left begin tracks.
+
+Letters: N poses, K joints, M tracks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from trackers.association import Array, Bodies, Mask, Rows, assign, duplicates, similarity
+from trackers.config import TrackerConfig
+from trackers.frames import COASTED, OBSERVED, FramePoses, TrackedFrame
+from trackers.motion import Motion
+from trackers.oks import body_size, joint_variance
+
+__all__ = ["COASTED", "OBSERVED", "TrackedFrame", "Tracker", "TrackerConfig"]
+
+TINY_STEP_SECONDS = 0.01
+"""Taken for the time step where the clock stands still or runs backwards."""
+
+MIN_SIZE_PIXELS = 16.0
+"""Bodies are taken to be at least this large: one joint alone has no size, and no network is more exact."""
+
+EXACT = 1e-6
+"""Variance in square pixels of a joint that is taken to have no error: the filter divides by it."""
+
+SHRINK_SECONDS = 1.0
+"""A track's size grows at once and shrinks with this time constant: a body half hidden is not a smaller body."""
+
+JOINT_SECONDS = 0.5
+"""A joint that was not seen for so long on a body that was is forgotten."""
+
+HIDDEN_SIMILARITY = 0.5
+"""A track that is not seen where somebody else stands as similar as this is hidden by them, and not drawn."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A frame on its way out."""
+
+    frame: TrackedFrame
+    undecided: int = 0
+    """Poses in it whose track may still become a person."""
+    gone: bool = False
+    """Handed over: it is not changed any more."""
+
+
+@dataclass(slots=True, eq=False)
+class _Track:
+    """What is known of a track besides its motion."""
+
+    began: int
+    """Number of the frame of the first sighting."""
+    number: int = -1
+    """Identity; -1 while not confirmed."""
+    sightings: int = 0
+    last_frame: int = 0
+    last_seconds: float = 0.0
+    """On the tracker's own clock, which never runs backwards."""
+    size: float = 0.0
+    score: float = 0.0
+    joint_score: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    early: list[tuple[_Waiting, int]] = field(default_factory=list)
+    """Frames and rows in them that get the identity when there is one."""
+
+
+class _Predicted(NamedTuple):
+    """The tracks that there were before this frame."""
+
+    bodies: Bodies
+    """Where they are predicted."""
+    variance: Array
+    """(M, K), of the predictions, square pixels."""
+    drift: Array
+    """(M,), pixels by which each may have strayed from the prediction since it was seen."""
+    unseen: Array
+    """(M,), seconds since the last sighting."""
+
+    def take(self, rows: Rows) -> _Predicted:
+        """Some of them."""
+        return _Predicted(self.bodies.take(rows), self.variance[rows], self.drift[rows], self.unseen[rows])
+
+
+class Tracker:
+    """Follows the people of one video. All state is here; two trackers share nothing."""
+
+    def __init__(self, config: TrackerConfig, *, sigmas: npt.NDArray[np.floating]) -> None:
+        """Start with nobody.
+
+        Args:
+            config: The knobs.
+            sigmas: (K,), standard deviations of labellers relative to the body size, as in COCO's OKS.
+        """
+        self.config = config
+        self._sigmas: Array = np.array(sigmas, dtype=np.float64)
+        self._motion = Motion(len(self._sigmas))
+        self._tracks: list[_Track] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._next_number = 0
+        self._frame = 0
+        self._clock = 0.0
+        self._last_seconds: float | None = None
+
+    def update(
+        self,
+        *,
+        index: int,
+        seconds: float,
+        xy: npt.NDArray[np.floating],
+        joint_score: npt.NDArray[np.floating],
+        score: npt.NDArray[np.floating],
+    ) -> list[TrackedFrame]:
+        """Take in the poses of the next frame and give the frames that are finished, in order.
+
+        Args:
+            index: Number of the frame; only handed on.
+            seconds: Presentation time; may stand still or jump.
+            xy: (N, K, 2), pixels.
+            joint_score: (N, K), 0 where a joint was not found.
+            score: (N,).
+        """
+        poses = FramePoses.clean(xy, joint_score, score, joints=len(self._sigmas))
+        self._advance(seconds)
+        gone, order, seen = self._people(poses)
+        predicted = self._predicted()
+        owner = self._match(predicted, seen, poses.score[order])
+        found_by = (owner >= 0).nonzero()[0]
+        rows = owner[found_by]
+        self._learn(rows, seen.take(found_by))
+        keep = (~gone).nonzero()[0]
+        waiting = _Waiting(self._frame_of(index, seconds, poses, keep, self._coasting(predicted, seen)))
+        for track, row in zip((self._tracks[row] for row in rows), order[found_by], strict=True):
+            track.score, track.joint_score = float(poses.score[row]), poses.joint_score[row]
+            self._register(track, waiting, int(np.searchsorted(keep, row)))
+        self._waiting.append(waiting)
+        self._frame += 1
+        return self._finished()
+
+    def flush(self) -> list[TrackedFrame]:
+        """End the video and give the frames that are left.
+
+        A track that was seen in every frame since it began becomes a person now: a single picture has identities.
+        """
+        for track in self._tracks:
+            if track.number < 0 and track.sightings == self._frame - track.began:
+                self._confirm(track)
+        self._keep(np.zeros(len(self._tracks), dtype=bool))
+        self._last_seconds = None
+        return self._finished()
+
+    def _advance(self, seconds: float) -> None:
+        """Move the clock and all tracks on to this frame; tracks that are over go."""
+        before = self._last_seconds
+        self._last_seconds = seconds if math.isfinite(seconds) else before or 0.0
+        step = 0.0 if before is None else self._last_seconds - before
+        if before is not None and step <= 0:
+            step = TINY_STEP_SECONDS
+        self._clock += step
+        self._keep(np.array([self._lives(track) for track in self._tracks], dtype=bool))
+        if self._tracks:
+            density = (self.config.acceleration * np.array([track.size for track in self._tracks])) ** 2
+            self._motion.predict(step, acceleration=density, damping_seconds=self.config.damping_seconds)
+
+    def _lives(self, track: _Track) -> bool:
+        if track.number < 0 and self._frame - track.last_frame > 2:
+            return False
+        return self._clock - track.last_seconds <= self.config.death_seconds
+
+    def _people(self, poses: FramePoses) -> tuple[Mask, Rows, Bodies]:
+        """Which poses are duplicates, (N,); rows of the others that have joints, strongest first; and their bodies."""
+        order = poses.strongest_first()
+        xy, found = poses.xy[order].astype(np.float64), poses.joint_score[order] > 0
+        some = found.any(axis=1)
+        order, xy, found = order[some], xy[some], found[some]
+        bodies = Bodies.of(xy, found, np.maximum(body_size(xy, found), MIN_SIZE_PIXELS))
+        double = duplicates(bodies, self._sigmas, minimum=self.config.duplicate_oks)
+        gone = np.zeros(len(poses.score), dtype=bool)
+        gone[order[double]] = True
+        return gone, order[~double], bodies.take(~double)
+
+    def _predicted(self) -> _Predicted:
+        """Where all tracks are now, and how far from there they may be found."""
+        size = np.array([track.size for track in self._tracks], dtype=np.float64)
+        unseen = self._clock - np.array([track.last_seconds for track in self._tracks], dtype=np.float64)
+        drift = self.config.max_sizes_per_second * size * unseen
+        return _Predicted(
+            bodies=Bodies.of(self._motion.xy, self._motion.known, size),
+            variance=self._motion.covariance[0],
+            drift=drift,
+            unseen=unseen,
+        )
+
+    def _match(self, predicted: _Predicted, seen: Bodies, score: npt.NDArray[np.float32]) -> Rows:
+        """The track of each pose, (N,); new tracks are appended, -1 means none."""
+        owner = np.full(len(score), -1, dtype=np.intp)
+        free = np.ones(len(self._tracks), dtype=bool)
+        strong = score >= self.config.strong_score
+        recent = np.array([self._frame - track.last_frame <= 1 for track in self._tracks], dtype=bool)
+        recent |= predicted.unseen <= self.config.recent_seconds
+        for tracks, poses, lost in ((recent, strong, False), (recent, ~strong, False), (free, strong, True)):
+            m, n = (tracks & free).nonzero()[0], (poses & (owner < 0)).nonzero()[0]
+            if len(m) and len(n):
+                value = self._similarity(predicted.take(m), seen.take(n), lost=lost)
+                rows, columns = assign(value, minimum=self.config.min_similarity)
+                owner[n[columns]] = m[rows]
+                free[m[rows]] = False
+        new = (strong & (owner < 0)).nonzero()[0]
+        if len(new):
+            owner[new] = len(self._tracks) + np.arange(len(new))
+            self._motion.add(len(new))
+            self._tracks.extend(_Track(began=self._frame) for _ in new)
+        return owner
+
+    def _similarity(self, tracks: _Predicted, seen: Bodies, *, lost: bool) -> Array:
+        """Of tracks and poses, (M, N); wider for tracks that may have strayed while they were lost."""
+        variance = tracks.variance
+        if lost:
+            variance = variance + (tracks.drift * tracks.drift)[:, None]
+        reach = tracks.bodies.size / 2 + tracks.drift
+        return similarity(tracks.bodies, seen, self._sigmas, variance=variance, reach=reach)
+
+    def _learn(self, rows: Rows, seen: Bodies) -> None:
+        """Take the sightings into tracks and motion."""
+        if not len(rows):
+            return
+        size = seen.size.copy()
+        for number, row in enumerate(rows.tolist()):
+            track = self._tracks[row]
+            if track.size > size[number]:
+                fade = math.exp(-(self._clock - track.last_seconds) / SHRINK_SECONDS)
+                size[number] += (track.size - size[number]) * fade
+            track.size = float(size[number])
+            track.sightings += 1
+            track.last_frame, track.last_seconds = self._frame, self._clock
+        noise = joint_variance(size, self._sigmas) * self.config.position_noise**2 + EXACT
+        start = (self.config.start_sizes_per_second * size) ** 2
+        self._motion.correct(rows, seen.xy, seen.found, noise, start=start)
+        self._motion.forget(rows, seconds=JOINT_SECONDS)
+
+    def _coasting(self, predicted: _Predicted, seen: Bodies) -> list[int]:
+        """Rows of the tracks to write as predicted: people unseen for a short time, and hidden by nobody else."""
+        rows = [
+            row
+            for row, track in enumerate(self._tracks)
+            if track.number >= 0
+            and track.last_frame < self._frame
+            and 0 < self._clock - track.last_seconds <= self.config.coast_seconds
+        ]
+        if not rows:
+            return rows
+        near = self._similarity(predicted.take(np.array(rows)), seen, lost=False).max(axis=1, initial=0)
+        return [row for row, value in zip(rows, near, strict=True) if value < HIDDEN_SIMILARITY]
+
+    def _frame_of(self, index: int, seconds: float, poses: FramePoses, keep: Rows, coasting: list[int]) -> TrackedFrame:
+        """The poses to keep, without identities yet, and the coasting tracks."""
+        xy, joint_score, score = [poses.xy[keep]], [poses.joint_score[keep]], [poses.score[keep]]
+        for row in coasting:
+            track = self._tracks[row]
+            fade = np.float32(0.5 ** ((self._clock - track.last_seconds) / self.config.coast_seconds))
+            limit = float(np.finfo(np.float32).max)  # input as large as that may be predicted beyond
+            position = np.clip(self._motion.xy[row], -limit, limit).astype(np.float32)
+            xy.append(np.where(track.joint_score[:, None] > 0, position, np.float32(0))[None])
+            joint_score.append(fade * track.joint_score[None])
+            score.append(np.array([fade * track.score], dtype=np.float32))
+        numbers = [self._tracks[row].number for row in coasting]
+        return TrackedFrame(
+            index=index,
+            seconds=seconds,
+            xy=np.concatenate(xy),
+            joint_score=np.concatenate(joint_score),
+            score=np.concatenate(score),
+            track_id=np.concatenate([np.full(len(keep), -1, dtype=np.int64), np.array(numbers, dtype=np.int64)]),
+            origin=np.repeat(np.array([OBSERVED, COASTED], dtype=np.uint8), [len(keep), len(coasting)]),
+        )
+
+    def _register(self, track: _Track, waiting: _Waiting, row: int) -> None:
+        """Give a sighting its identity, now or when there is one."""
+        config = self.config
+        track.early.append((waiting, row))
+        waiting.undecided += 1
+        if track.number >= 0 or track.sightings >= config.birth_frames or track.score >= config.sure_score:
+            self._confirm(track)
+
+    def _confirm(self, track: _Track) -> None:
+        """Make a track a person, also in the frames that wait."""
+        if track.number < 0:
+            track.number = self._next_number
+            self._next_number += 1
+        for waiting, row in track.early:
+            if not waiting.gone:
+                waiting.frame.track_id[row] = track.number
+                waiting.undecided -= 1
+        track.early.clear()
+
+    def _keep(self, keep: Mask) -> None:
+        """Drop all tracks but these, (M,); what waits for them waits no longer."""
+        if keep.all():
+            return
+        for track, stays in zip(self._tracks, keep, strict=True):
+            if not stays:
+                for waiting, _ in track.early:
+                    waiting.undecided -= 1
+        self._tracks = [track for track, stays in zip(self._tracks, keep, strict=True) if stays]
+        self._motion.keep(keep)
+
+    def _finished(self) -> list[TrackedFrame]:
+        """The frames at the head of the queue that wait for nobody, or have waited long enough."""
+        done = []
+        while self._waiting and (not self._waiting[0].undecided or len(self._waiting) > self.config.birth_frames):
+            waiting = self._waiting.popleft()
+            waiting.gone = True
+            done.append(waiting.frame)
+        return done
