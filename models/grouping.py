@@ -1,61 +1,49 @@
 """Peaks of one picture to people: which joints belong together, by their tags and by what a body can reach.
 
+People grow joint by joint from the torso outward (`models.growth`). Then what turns out to be a part of somebody is
+joined to them, joints too far from the rest of their person are let go, and what is left over fills what others lack.
+
 Letters: N persons, K joints, C maps (one for each cluster of joints), P peaks of a map, D tags of a peak.
 """
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse.csgraph import shortest_path
 
+from models.body import NEAREST_LIMIT, asked_stature, misfits, partings, per_reach, statures
+from models.growth import grow, tag_cost
+from models.people import Array, Bodies, Candidates, GroupingConfig, Indices, read_candidates
 from models.skeleton import Skeleton
 
-__all__ = ["Grouped", "GroupingConfig", "group", "reach"]
+__all__ = ["Grouped", "GroupingConfig", "group"]
 
-Array = npt.NDArray[np.float64]
+_SIZE = 0.71
+"""Root of the area of a person (COCO's measure of size) over the stature: median of 1,700 persons marked by hand."""
 
+_ERROR = 1.8
+"""How far a joint that was found is from where people mark it, cells."""
 
-@dataclass(frozen=True, kw_only=True)
-class GroupingConfig:
-    """How peaks become people."""
+_EXPLAINED = 0.6
+"""A part is somebody's when they account for this share of its score."""
 
-    peak_threshold: float = 0.05
-    """Peaks lower than this are not looked at. At 0 every ripple is a candidate, which costs time; too high, joints
-    that are hard to see stay missing."""
+_SAME_PLACE = 0.06
+"""Two peaks nearer than this share of the stature are echoes of one place."""
 
-    seed_threshold: float = 0.1
-    """Peaks lower than this join people but start none. At 0 noise starts people; too high, faint people are lost."""
+_FILL_MEAN = 1.1
+"""Mean strain up to which a peak that was left over may still be somebody's: 1 in 100 true joints is beyond."""
 
-    tag_limit: float = 1.0
-    """A peak whose tag is this far from a person's is not theirs. At 0 nobody has more than one joint; too high,
-    neighbours exchange joints."""
-
-    tag_step: float = 0.03
-    """Distance between the tags of neighbouring joints in a map that holds several (`delta` of the paper)."""
-
-    stretch: float = 1.3
-    """A joint may be this many times farther from another than a person of that size can reach (perspective, errors
-    of the size). Below 1 people lose their hands; too high, they take those of others."""
-
-    min_joints: int = 3
-    """People of fewer joints are dropped. At 0 every stray peak is a person."""
-
-    min_score: float = 0.02
-    """People below this score are dropped."""
+_FEW = 3
+"""Of a person of so few joints it cannot be told which one is too far."""
 
 
 class Grouped(NamedTuple):
     """The people of one picture."""
 
     xy: npt.NDArray[np.float32]
-    """float32 (N, K, 2), in the unit of the peaks; 0 where not found."""
+    """float32 (N, K, 2), in cells; 0 where not found."""
 
     joint_score: npt.NDArray[np.float32]
     """float32 (N, K), 0..1; 0 where not found."""
@@ -75,161 +63,131 @@ def group(
     """People from the peaks of one picture.
 
     Args:
-        xy: (C, P, 2), x and y of each peak in any unit of equal axes.
+        xy: (C, P, 2), x and y of each peak in cells.
         score: (C, P), heights of the peaks; 0 marks no peak.
-        tags: (C, P, D), tags of the peaks.
+        tags: (C, P, D), tags of the peaks; with D = 2 the second are those of the mirrored picture.
         skeleton: The K joints; its division into C clusters says which joints each map holds.
         config: The knobs.
     """
-    bodies = _Bodies(skeleton, capacity=int((score >= config.seed_threshold).sum()), tags=tags.shape[2])
-    clusters = skeleton.clusters[len(score)]
-    for number in _order(skeleton.joints, clusters):
-        seen = score[number] >= config.peak_threshold
-        peaks = _Candidates(
-            xy[number][seen].astype(float), score[number][seen].astype(float), tags[number][seen].astype(float)
-        )
-        _match(bodies, peaks, clusters[number], config)
-    people = bodies.joint_score[: bodies.count]
-    keep = (people > 0).sum(axis=1) >= config.min_joints
-    total = people.sum(axis=1) / people.shape[1]
-    keep &= total >= config.min_score
-    best = np.flatnonzero(keep)[np.argsort(-total[keep], kind="stable")]
+    peaks = read_candidates(xy, score, tags, skeleton=skeleton, config=config)
+    bodies = grow(peaks, maps=len(score), skeleton=skeleton, config=config)
+    _part(bodies)
+    _merge(bodies, config)
+    bodies.keep((bodies.joint_score > 0).sum(axis=1) >= config.min_joints)
+    _let_go(bodies)
+    bodies.keep((bodies.joint_score > 0).sum(axis=1) >= config.min_joints)
+    _fill(bodies, peaks, config, several=len(score) < len(skeleton.joints))
+    total = _person_score(bodies)
+    keep = np.flatnonzero(total >= config.min_score)
+    best = keep[np.argsort(-total[keep], kind="stable")]
     return Grouped(
         xy=bodies.xy[best].astype(np.float32),
-        joint_score=np.clip(people[best], 0, 1).astype(np.float32),
+        joint_score=np.clip(bodies.joint_score[best], 0, 1).astype(np.float32),
         score=np.clip(total[best], 0, 1).astype(np.float32),
     )
 
 
-class _Candidates(NamedTuple):
-    """Peaks of one map."""
+def _person_score(bodies: Bodies) -> Array:
+    """(N,): root of the OKS to be expected, if a joint of height h is right with probability h * h.
 
-    xy: Array
-    """(P, 2)."""
-    score: Array
-    """(P,)."""
-    tags: Array
-    """(P, D)."""
-
-
-class _Bodies:
-    """People under construction: arrays of which the first `count` rows are in use."""
-
-    def __init__(self, skeleton: Skeleton, *, capacity: int, tags: int) -> None:
-        K = len(skeleton.joints)
-        self.count = 0
-        self.reach = reach(skeleton.joints)
-        self.xy = np.zeros((capacity, K, 2))
-        self.joint_score = np.zeros((capacity, K))
-        self.tag_sum = np.zeros((capacity, tags))
-        self.weight = np.zeros(capacity)
-        self.stature = np.zeros(capacity)
-
-    def add(self, persons: npt.NDArray[np.intp], joints: npt.NDArray[np.intp], peaks: _Candidates, tags: Array) -> None:
-        """Give each of some persons one joint; `tags` (R, D) are those of the person that the joint speaks for."""
-        found = self.joint_score[persons] > 0
-        distance = np.hypot(*np.moveaxis(self.xy[persons] - peaks.xy[:, None], -1, 0))  # (R, K)
-        implied = np.where(found, np.maximum(distance - 1, 0) / self.reach[joints], 0).max(axis=1, initial=0)
-        self.stature[persons] = np.maximum(self.stature[persons], implied)
-        self.xy[persons, joints] = peaks.xy
-        self.joint_score[persons, joints] = peaks.score
-        self.tag_sum[persons] += tags * peaks.score[:, None]
-        self.weight[persons] += peaks.score
+    A right joint is off by a Gaussian error, which by the definition of OKS with deviation k of labellers and size s
+    of the person is worth (k s)^2 / ((k s)^2 + error^2) on average. So people of few cells score less, as in COCO.
+    """
+    sigmas = 2 * np.array(bodies.skeleton.sigmas)
+    stature = statures(bodies.xy, bodies.joint_score, bodies.skeleton.joints)
+    tolerance = (sigmas * _SIZE * stature[:, None]) ** 2
+    worth = tolerance / (tolerance + _ERROR**2)
+    return np.asarray(np.sqrt((bodies.joint_score**2 * worth).mean(axis=1)))
 
 
-def _match(bodies: _Bodies, peaks: _Candidates, joints: tuple[int, ...], config: GroupingConfig) -> None:
-    """Hand the peaks of one map to the people who lack its joints; what is left over starts new people."""
-    N, c = bodies.count, len(joints)
-    offsets = (np.arange(c) - (c - 1) / 2) * config.tag_step
-    free = np.ones(len(peaks.score), dtype=bool)
-    if N and len(peaks.score):
-        rows = np.repeat(np.arange(N), c)
-        row_joints = np.tile(joints, N)
-        row_offsets = np.tile(offsets, N)
-        cost = _cost(bodies, peaks, rows, row_joints, row_offsets, config)
-        # A product, so that of two people who want the same peaks the more certain one gets the better.
-        gain = np.maximum(1 - cost, 0) * peaks.score * bodies.weight[rows, None]
-        row, peak = linear_sum_assignment(gain, maximize=True)
-        good = cost[row, peak] < 1
-        row, peak = row[good], peak[good]
-        chosen = _Candidates(*(values[peak] for values in peaks))
-        bodies.add(rows[row], row_joints[row], chosen, chosen.tags - row_offsets[row, None])
-        free[peak] = False
-    seeds = np.flatnonzero(free & (peaks.score >= config.seed_threshold))
-    if c == 1:
-        start = _Candidates(*(values[seeds] for values in peaks))
-        persons = np.arange(N, N + len(seeds))
-        bodies.count += len(seeds)
-        bodies.add(persons, np.repeat(joints, len(seeds)), start, start.tags)
+def _merge(bodies: Bodies, config: GroupingConfig) -> None:
+    """Join a person to a stronger one of like tag who has its joints already, or lacks them within reach.
+
+    Left and right echo each other: a joint that lies where the other has its mirror joint says nothing new either.
+    """
+    strength = bodies.joint_score.sum(axis=1)
+    order = np.argsort(-strength, kind="stable")
+    bodies.keep(order)
+    strength, N = strength[order], bodies.count
+    apart = ((bodies.tag[:, None] - bodies.tag[None]) ** 2).mean(axis=-1)
+    strong, weak = np.nonzero((apart < config.merge_tag**2) & np.tri(N, N, -1, dtype=bool).T)
+    if not len(strong):
+        return
+    share = _explained(bodies, strong, weak, config)
+    gone = np.zeros(N, dtype=bool)
+    for a, b, part in zip(strong.tolist(), weak.tolist(), share, strict=True):
+        if not gone[a] and not gone[b] and (part * bodies.joint_score[b]).sum() >= _EXPLAINED * strength[b]:
+            gone[b] = True
+            bodies.absorb(a, b)
+    bodies.keep(~gone)
 
 
-def _cost(
-    bodies: _Bodies,
-    peaks: _Candidates,
-    rows: npt.NDArray[np.intp],
-    joints: npt.NDArray[np.intp],
-    offsets: Array,
-    config: GroupingConfig,
-) -> Array:
-    """(R, P): how badly each peak fits each joint of each person; 1 and more is not at all."""
-    reference = bodies.tag_sum[rows] / bodies.weight[rows, None]  # (R, D)
-    away = peaks.tags[None] - offsets[:, None, None] - reference[:, None]  # (R, P, D)
-    cost: Array = (away**2).mean(axis=-1) / config.tag_limit**2
-    found = bodies.joint_score[rows] > 0  # (R, K)
-    gap = bodies.xy[rows][:, None] - peaks.xy[None, :, None]  # (R, P, K, 2)
-    distance = np.hypot(gap[..., 0], gap[..., 1])
-    stature = np.maximum(bodies.stature[rows, None], 1e-6)
-    limit = config.stretch * bodies.reach[joints] * stature + 2.0  # (R, K)
-    excess = np.where(found[:, None] & (bodies.stature[rows] > 0)[:, None, None], distance / limit[:, None], 0).max(
-        axis=-1
-    )
-    total: Array = cost + np.maximum(excess - 1, 0)
-    return total
+def _explained(bodies: Bodies, strong: Indices, weak: Indices, config: GroupingConfig) -> npt.NDArray[np.bool_]:
+    """(R, K): which joints of each weaker person of a pair could as well be the stronger one's."""
+    mirror, inverse = bodies.skeleton.mirror, per_reach(bodies.skeleton.joints)
+    found = bodies.joint_score > 0
+    stature = statures(bodies.xy, bodies.joint_score, bodies.skeleton.joints)
+    stature = np.maximum(stature[strong], stature[weak])
+    planes = bodies.xy.transpose(2, 0, 1)
+    gap = planes[:, strong, :, None] - planes[:, weak, None]  # (2, R, K of the stronger, K of the weaker)
+    near = (gap**2).sum(axis=0) < (_SAME_PLACE * stature[:, None, None] + 1.5) ** 2
+    asked = asked_stature(gap, inverse)
+    # The mean over the stronger one's joints of what they ask for, of what the stature allows.
+    here = found[strong].astype(float)
+    within = np.einsum("rk,rkl->rl", here, asked) <= config.stretch * stature[:, None] * (here @ (inverse > 0))
+    every = np.arange(len(mirror))
+    echo = found[strong] & near[:, every, every]
+    echo |= found[strong][:, mirror] & near[:, mirror, every]
+    new = ~found[strong] & within
+    return np.asarray(found[weak] & (echo | new))
 
 
-_LENGTHS = {
-    ("nose", "eye"): 0.032,
-    ("eye", "ear"): 0.050,
-    ("nose", "shoulder"): 0.157,
-    ("ear", "shoulder"): 0.125,
-    ("shoulder", "shoulder"): 0.202,
-    ("shoulder", "elbow"): 0.169,
-    ("elbow", "wrist"): 0.145,
-    ("shoulder", "hip"): 0.290,
-    ("hip", "hip"): 0.126,
-    ("hip", "knee"): 0.239,
-    ("knee", "ankle"): 0.227,
-    ("head_top", "nose"): 0.110,
-    ("nose", "head_bottom"): 0.100,
-    ("head_bottom", "shoulder"): 0.120,
-}
-
-_ORDER = ("shoulder", "hip", "nose", "eye", "ear", "elbow", "knee", "wrist", "ankle")
+def _part(bodies: Bodies) -> None:
+    """Make a person of their own of each part that is too far from the rest of its person."""
+    suspects = np.flatnonzero((bodies.joint_score > 0).sum(axis=1) > _FEW)
+    if not len(suspects):
+        return
+    strain, parts = partings(bodies.xy[suspects], bodies.joint_score[suspects], bodies.skeleton.joints)
+    worst = strain.argmax(axis=1)
+    for row in np.flatnonzero(strain.max(axis=1) > 1):
+        bodies.split(int(suspects[row]), parts[worst[row]])
 
 
-@lru_cache(maxsize=16)
-def reach(joints: tuple[str, ...]) -> Array:
-    """(K, K): how far apart two joints of a body can be, in units of its stature: the way along the limbs."""
-    bare = [_bare(name) for name in joints]
-    K = len(bare)
-    graph = np.zeros((K, K))
-    for a, b in itertools.combinations(range(K), 2):
-        length = _LENGTHS.get((bare[a], bare[b]), _LENGTHS.get((bare[b], bare[a]), 0.0))
-        sides = {joints[a].split("_")[0], joints[b].split("_")[0]}
-        if bare[a] == bare[b] or sides != {"left", "right"}:
-            graph[a, b] = graph[b, a] = length
-    ways = np.asarray(shortest_path(graph, directed=False))
-    np.fill_diagonal(ways, np.inf)
-    return ways
+def _let_go(bodies: Bodies) -> None:
+    """Take from each person the joints that are too far from the rest, worst first."""
+    joints = bodies.skeleton.joints
+    suspects = np.flatnonzero((bodies.joint_score > 0).sum(axis=1) > _FEW)
+    for _ in joints:
+        misfit = misfits(bodies.xy[suspects], bodies.joint_score[suspects], joints)
+        worst = misfit.argmax(axis=1)
+        far = misfit[np.arange(len(suspects)), worst] > 1
+        if not far.any():
+            return
+        suspects = suspects[far]
+        bodies.take(suspects, worst[far])
+        suspects = suspects[(bodies.joint_score[suspects] > 0).sum(axis=1) > _FEW]
 
 
-@lru_cache(maxsize=16)
-def _order(joints: tuple[str, ...], clusters: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
-    """The maps in the order in which they are matched: from the torso outward."""
-    rank = [_ORDER.index(_bare(name)) if _bare(name) in _ORDER else len(_ORDER) for name in joints]
-    return tuple(sorted(range(len(clusters)), key=lambda c: min(rank[k] for k in clusters[c])))
-
-
-def _bare(joint: str) -> str:
-    """A joint's name without its side."""
-    return joint.removeprefix("left_").removeprefix("right_")
+def _fill(bodies: Bodies, peaks: Candidates, config: GroupingConfig, *, several: bool) -> None:
+    """Hand peaks that are left over, low ones too, to people who lack such a joint within reach, the best fit first."""
+    taken: npt.NDArray[np.bool_] = np.zeros(peaks.number.max(initial=0) + 2, dtype=bool)
+    taken[bodies.peak] = True  # the last stands for the joints that are not found
+    peaks = peaks.some(~taken[peaks.number])
+    cost = tag_cost(bodies.tag[:, None] - peaks.tags, config, several=several)
+    person, peak = np.nonzero((bodies.joint_score[:, peaks.joint] == 0) & (cost < 1))
+    offered = peaks.some(peak)
+    asked = bodies.asked(person, offered)
+    stature = statures(bodies.xy, bodies.joint_score, bodies.skeleton.joints)[person]
+    strain = np.einsum("rk,rk->r", asked, bodies.shares()[person]) / stature
+    nearest = np.where(bodies.joint_score[person] > 0, asked, np.inf).min(axis=1, initial=np.inf) / stature
+    gain = (1 - cost[person, peak] - config.nearness * strain**2) * offered.score * bodies.weight[person]
+    fits = np.flatnonzero((gain > 0) & (strain <= _FILL_MEAN) & (nearest <= NEAREST_LIMIT))
+    wanted, used = set(), set()
+    chosen: list[int] = []
+    for fit in fits[np.argsort(-gain[fits], kind="stable")].tolist():
+        want, number = (person[fit], offered.joint[fit]), offered.number[fit]
+        if want not in wanted and number not in used:
+            wanted.add(want)
+            used.add(number)
+            chosen.append(fit)
+    bodies.give(person[chosen], offered.some(np.array(chosen, dtype=np.intp)))

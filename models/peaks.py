@@ -102,7 +102,11 @@ def _offsets(heatmaps: Tensor, cell: Tensor) -> Tensor:
 
     middle = log_at(x, y)
     offsets = []
-    for below, above in ((log_at(x - 1, y), log_at(x + 1, y)), (log_at(x, y - 1), log_at(x, y + 1))):
+    for place, last, below, above in (
+        (x, W - 1, log_at(x - 1, y), log_at(x + 1, y)),
+        (y, H - 1, log_at(x, y - 1), log_at(x, y + 1)),
+    ):
         curvature = below + above - 2 * middle
-        offsets.append(torch.where(curvature < 0, (below - above) / (2 * curvature), 0).clamp(-0.5, 0.5))
+        known = (curvature < 0) & (place > 0) & (place < last)  # at the border one of the three is missing
+        offsets.append(torch.where(known, (below - above) / (2 * curvature), 0).clamp(-0.5, 0.5))
     return torch.stack(offsets, dim=-1)
