@@ -1,0 +1,212 @@
+"""All settings of a run as one typed tree, read from TOML.
+
+Defaults live here and in the rooms that use them (`trackers`, `models.grouping`); `configs/run.toml` shows
+them all. Errors are `ValueError`s of one line that name the place and what would be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_type_hints
+
+import msgspec
+
+from models.grouping import GroupingConfig
+from trackers.tracker import TrackerConfig
+
+__all__ = [
+    "InputSettings",
+    "NetworkSettings",
+    "RenderSettings",
+    "Settings",
+    "VideoSettings",
+    "load",
+    "names",
+    "override",
+]
+
+
+def _require(right: bool, message: str) -> None:
+    if not right:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputSettings:
+    """How inputs are read."""
+
+    image_rate: float = 25.0
+    """Pictures a second that a folder of pictures is taken to have."""
+
+    queue_frames: int = 16
+    """Decoded frames that may wait for the network: more smooths the flow, and takes memory."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        _require(self.image_rate > 0, f"image_rate is {self.image_rate}, it must be above 0")
+        _require(self.queue_frames >= 1, f"queue_frames is {self.queue_frames}, it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkSettings:
+    """Which network runs, where and how."""
+
+    weights: str = "small"
+    """Name of weights that ship with the project, or path of a .safetensors file."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the network runs; auto takes a GPU where there is one."""
+
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Arithmetic of the network; auto takes half precision where the device is faster at it."""
+
+    short_side: int = 256
+    """Pixels of the short side of what the network sees: more finds smaller people, and takes longer."""
+
+    mirror: bool = False
+    """Average with the mirrored picture: better, at twice the time."""
+
+    batch: int = 0
+    """Frames that go through the network together; 0 chooses by device."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        _require(self.short_side >= 32, f"short_side is {self.short_side}, it must be at least 32 pixels")
+        _require(self.batch >= 0, f"batch is {self.batch}, it must be at least 1, or 0 to choose by device")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSettings:
+    """How people are drawn onto the picture."""
+
+    style: Literal["skeleton", "boxes", "blur-faces", "black"] = "skeleton"
+    """Skeletons; boxes around people; skeletons with faces made unrecognisable; skeletons on a black ground."""
+
+    color_by: Literal["identity", "side"] = "identity"
+    """What colours tell: who somebody is, or the left, the right and the middle of the body."""
+
+    trails_seconds: float = 0.0
+    """How long the path of each person stays in the picture: 0 draws none, many seconds cover the picture."""
+
+    labels: bool = True
+    """Whether ids, and scores of people who are large enough, are written beside people."""
+
+    min_joint_score: float = 0.1
+    """Joints less sure than this are not drawn: 0 draws every joint that was found, a high value leaves holes in
+    people. Faces are found by all joints."""
+
+    line_width: float = 1.0
+    """Width of limbs and boxes, as a multiple of what suits the person's size: near 0 leaves hairlines, a high value
+    hides people behind their skeletons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSettings:
+    """The video that is written."""
+
+    enabled: bool = True
+    """Whether to write tracked.mp4 at all; data is always written."""
+
+    quality: int = 21
+    """Constant rate factor of H.264: 18 is near the source, 28 is small."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        _require(0 <= self.quality <= 51, f"quality is {self.quality}, it must be from 0 (best) to 51")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The whole tree."""
+
+    input: InputSettings = field(default_factory=InputSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    grouping: GroupingConfig = field(default_factory=GroupingConfig)
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    render: RenderSettings = field(default_factory=RenderSettings)
+    video: VideoSettings = field(default_factory=VideoSettings)
+
+
+def load(path: Path) -> Settings:
+    """Settings from a TOML file; what the file does not say keeps its default.
+
+    Raises:
+        ValueError: unreadable file, broken TOML, unknown key (with the nearest known one), wrong type.
+    """
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"configuration {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"configuration {path} is not TOML: {error}") from None
+    return _convert(tree, Settings(), where=str(path))
+
+
+def override(settings: Settings, assignments: list[str]) -> Settings:
+    """The settings with `key=value` assignments laid over them, as in `network.short_side=384`.
+
+    Values are TOML; a word that is no TOML value is taken as a string.
+
+    Raises:
+        ValueError: not of that form, unknown key, wrong type.
+    """
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise ValueError(f"setting '{assignment}' lacks a value: write key=value, as in network.short_side=384")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text.strip()
+        for name in reversed(key.strip().split(".")):
+            value = {name: value}
+        settings = _convert(value, settings, where=f"setting '{assignment}'")
+    return settings
+
+
+def _convert(tree: dict[str, Any], base: Settings, *, where: str) -> Settings:
+    """`base` with the values of a nested dictionary laid over it, types checked."""
+    _check_keys(tree, Settings, where=where, above="")
+    merged = _merge(msgspec.to_builtins(base), tree)
+    try:
+        return msgspec.convert(merged, Settings)
+    except msgspec.ValidationError as error:
+        message = str(error).replace("`$.", "`").replace(" - at", ", at")
+        raise ValueError(f"{where}: {message[0].lower()}{message[1:]}") from None
+
+
+def _check_keys(tree: dict[str, Any], kind: type, *, where: str, above: str) -> None:
+    """Refuse a key that the tree of settings does not have."""
+    hints = get_type_hints(kind)
+    names = [item.name for item in dataclasses.fields(kind)]
+    for key, value in tree.items():
+        if key not in names:
+            close = difflib.get_close_matches(key, names, n=1)
+            hint = f"did you mean '{above}{close[0]}'?" if close else f"known here are: {', '.join(names)}"
+            raise ValueError(f"{where}: unknown key '{above}{key}'; {hint}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, dict):
+                raise ValueError(f"{where}: '{above}{key}' is a section, not a value: write [{above}{key}]")
+            _check_keys(value, hints[key], where=where, above=f"{above}{key}.")
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """A new nested dictionary in which `above` wins."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def names() -> set[str]:
+    """Every setting by its full name, as in `network.short_side`."""
+    return {
+        f"{section.name}.{item.name}"
+        for section in dataclasses.fields(Settings)
+        for item in dataclasses.fields(get_type_hints(Settings)[section.name])
+    }
