@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from posetrack_app.errors import OutputError
 
-__all__ = ["JOINTS", "AnnotationWriter", "enlarged_box"]
+__all__ = ["CATEGORY", "JOINTS", "AnnotationWriter", "enlarged_box"]
 
 JOINTS = (
     "nose", "head_bottom", "head_top", "left_ear", "right_ear",
@@ -26,7 +26,7 @@ JOINTS = (
 )  # fmt: skip
 """The 17 names of the official files, in their order. Their ground truth has no ears, and nobody evaluates them."""
 
-_CATEGORY = {
+CATEGORY = {
     "supercategory": "person",
     "id": 1,
     "name": "person",
@@ -36,6 +36,7 @@ _CATEGORY = {
         (8, 10), (9, 11), (2, 3), (1, 2), (1, 3), (2, 4), (3, 5), (4, 6), (5, 7),
     ],
 }  # fmt: skip
+"""What the official files say of their joints."""
 
 _OFFICIAL_NAME = re.compile(r"(\d{1,6})_(mpii|bonn|mpiinew)(_|$)")
 _SERIES = {"mpii": 1, "bonn": 2, "mpiinew": 3}
@@ -115,7 +116,7 @@ class AnnotationWriter:
                 for number, line in enumerate(self._images):
                     self._file.write(b",\n" if number else b"\n")
                     self._file.write(line.rstrip()[:-1] + b',"nframes":%d}' % self._frames)
-                self._file.write(b'\n],"categories":' + self._encode([_CATEGORY]) + b"}\n")
+                self._file.write(b'\n],"categories":' + self._encode([CATEGORY]) + b"}\n")
         except OSError as error:
             raise self._failure(error) from None
 

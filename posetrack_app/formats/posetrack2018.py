@@ -3,12 +3,12 @@
 Joints are pixels with (0, 0) the centre of the top left pixel; a joint that is not there is 0, 0, 0. The evaluator
 pairs frames by their order and people by `track_id`; everything else is told for other readers.
 
-Letters: N persons, V vertices of a polygon.
+Letters: N persons, J joints of the file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ import numpy.typing as npt
 
 from models.skeleton import COCO17, POSETRACK15, Skeleton
 from posetrack_app.errors import InputError
-from posetrack_app.formats.annotations import JOINTS, AnnotationWriter, enlarged_box
+from posetrack_app.formats.annotations import CATEGORY, JOINTS, AnnotationWriter, enlarged_box
 from posetrack_app.formats.head import neck_and_head_top
+from posetrack_app.formats.labelled import NO_SCORE, LabelledFrame, decode, load, save
 from posetrack_app.types import Poses
 
-__all__ = ["LabelledFrame", "PoseTrack2018Writer", "read"]
+__all__ = ["LabelledFrame", "PoseTrack2018Writer", "parse", "read", "write"]
+
+_FORM = "PoseTrack2018 JSON"
 
 
 class PoseTrack2018Writer:
@@ -71,53 +74,6 @@ class PoseTrack2018Writer:
         ]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledFrame:
-    """The people of one frame, from a file. N may be 0."""
-
-    image_id: int
-    """The file's id of the frame."""
-
-    file_name: str
-    """The file's name of the picture."""
-
-    is_labelled: bool
-    """Whether somebody looked for people here."""
-
-    track_id: npt.NDArray[np.int64]
-    """int64 (N,): identities, as the file has them."""
-
-    xy: npt.NDArray[np.float64]
-    """float64 (N, 17, 2): joints in the order of `JOINTS`, pixels; 0 where missing."""
-
-    found: npt.NDArray[np.bool_]
-    """bool (N, 17): the file has the joint."""
-
-    visible: npt.NDArray[np.bool_]
-    """bool (N, 17): the joint is there and nothing covers it, where the file tells (our sample); else `found`."""
-
-    score: npt.NDArray[np.float64]
-    """float64 (N, 17): scores of joints, as the file has them; NaN where it has none (ground truth)."""
-
-    head_box: npt.NDArray[np.float64]
-    """float64 (N, 4): x1, y1, x2, y2, pixels; NaN where the file has none (predictions)."""
-
-    ignore_regions: tuple[npt.NDArray[np.float64], ...]
-    """Polygons, float64 (V, 2) each, in pixels: people in them are not labelled."""
-
-    def __len__(self) -> int:
-        return len(self.track_id)
-
-    def poses(self) -> Poses:
-        """The people with the joints of `POSETRACK15`; joints without a score are sure."""
-        columns = [JOINTS.index(joint) for joint in POSETRACK15.joints]
-        found = self.found[:, columns]
-        score = np.where(np.isnan(self.score[:, columns]), 1.0, self.score[:, columns].clip(1e-4, 1))
-        score = np.where(found, score, 0)
-        mean = score.sum(axis=1) / np.maximum(found.sum(axis=1), 1)
-        return Poses.untracked(xy=self.xy[:, columns], joint_score=score, score=mean).with_tracks(self.track_id)
-
-
 class _Image(msgspec.Struct, frozen=True):
     file_name: str
     id: int
@@ -128,9 +84,10 @@ class _Image(msgspec.Struct, frozen=True):
 
 class _Annotation(msgspec.Struct, frozen=True):
     image_id: int
-    track_id: int
+    track_id: int | float
     keypoints: list[float]
     scores: list[float] = []
+    score: float | None = None
     bbox_head: list[float] | None = None
     visible: list[bool] | None = None
 
@@ -152,30 +109,96 @@ def read(path: Path) -> list[LabelledFrame]:
     Raises:
         InputError: no such file, no JSON, or not of this form; names the annotation and the field.
     """
-    try:
-        content = msgspec.json.decode(path.read_bytes(), type=_File)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist") from None
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except msgspec.ValidationError as error:
-        message = str(error).replace("`$.", "`").replace(" - at", ", at")
-        raise InputError(f"{path} is not PoseTrack2018 JSON: {message[0].lower()}{message[1:]}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from None
-    columns, names = _columns(path, content.categories)
-    people: dict[int, list[_Annotation]] = {image.id: [] for image in content.images}
+    return parse(load(path), path=path)
+
+
+def parse(data: bytes, *, path: Path) -> list[LabelledFrame]:
+    """The frames of the content of a file; `path` is for messages.
+
+    Raises:
+        InputError: as `read`.
+    """
+    content = decode(data, _File, path=path, form=_FORM)
+    columns, J = _columns(path, content.categories)
+    people: dict[int, list[int]] = {image.id: [] for image in content.images}
     if len(people) < len(content.images):
         raise InputError(f"{path}: two of `images` have the same `id`")
     for number, annotation in enumerate(content.annotations):
-        wrong = _what_is_wrong(annotation, names, people)
+        wrong = _what_is_wrong(annotation, J, people)
         if wrong:
             raise InputError(f"{path}: annotations[{number}] (track {annotation.track_id}): {wrong}")
-        people[annotation.image_id].append(annotation)
-    return [
-        _frame(image, people[image.id], columns, _regions(path, number, image))
-        for number, image in enumerate(content.images)
-    ]
+        people[annotation.image_id].append(number)
+    order = [number for image in content.images for number in people[image.id]]
+    everybody = _everybody([content.annotations[number] for number in order], columns, J)
+    frames, end = [], 0
+    for number, image in enumerate(content.images):
+        start, end = end, end + len(people[image.id])
+        theirs: dict[str, Any] = {name: values[start:end] for name, values in everybody.items()}
+        frames.append(
+            LabelledFrame(
+                image_id=image.id,
+                file_name=image.file_name,
+                is_labelled=image.is_labeled,
+                ignore_regions=_regions(path, number, image),
+                entry=np.array(order[start:end], dtype=np.int64),
+                **theirs,
+            )
+        )
+    return frames
+
+
+def write(path: Path, frames: Sequence[LabelledFrame]) -> None:
+    """Write the frames of one video.
+
+    People without a list of joints get an empty one, and a joint without a score `NO_SCORE` where others of the
+    person have one: this form knows neither.
+
+    Raises:
+        ValueError: two frames have the same `image_id`.
+        OutputError: the file cannot be written.
+    """
+    if len({frame.image_id for frame in frames}) < len(frames):
+        raise ValueError("two frames have the same image_id")
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for frame in frames:
+        image = {
+            "file_name": frame.file_name,
+            "id": frame.image_id,
+            "frame_id": frame.image_id,
+            "vid_id": Path(frame.file_name).parent.name.partition("_")[0],
+            "nframes": len(frames),
+            "is_labeled": frame.is_labelled,
+        }
+        if frame.ignore_regions:
+            image["ignore_regions_x"] = [region[:, 0].tolist() for region in frame.ignore_regions]
+            image["ignore_regions_y"] = [region[:, 1].tolist() for region in frame.ignore_regions]
+        images.append(image)
+        annotations += [_annotation(frame, n) for n in range(len(frame))]
+    save(path, {"images": images, "annotations": annotations, "categories": [CATEGORY]})
+
+
+def _annotation(frame: LabelledFrame, n: int) -> dict[str, Any]:
+    """One person of a frame in the file's words."""
+    found, score, head_box = frame.found[n], frame.score[n], frame.head_box[n]
+    points = np.concatenate([np.where(found[:, None], frame.xy[n], 0), found[:, None]], axis=1)
+    annotation: dict[str, Any] = {
+        "id": frame.image_id * 100 + n,
+        "image_id": frame.image_id,
+        "category_id": 1,
+        "track_id": int(frame.track_id[n]),
+        "bbox": enlarged_box(frame.xy[n, found]),
+        "keypoints": points.ravel().tolist(),
+        "scores": [] if np.isnan(score).all() else np.where(np.isnan(score), NO_SCORE * found, score).tolist(),
+    }
+    if frame.person_score is not None and not np.isnan(frame.person_score[n]):
+        annotation["score"] = float(frame.person_score[n])
+    if not np.isnan(head_box).any():
+        x1, y1, x2, y2 = head_box.tolist()
+        annotation["bbox_head"] = [x1, y1, x2 - x1, y2 - y1]
+    if (frame.visible[n] != found).any():
+        annotation["visible"] = frame.visible[n].tolist()
+    return annotation
 
 
 def _columns(path: Path, categories: list[_Category]) -> tuple[dict[int, int], int]:
@@ -186,13 +209,17 @@ def _columns(path: Path, categories: list[_Category]) -> tuple[dict[int, int], i
     for joint in POSETRACK15.joints:
         if names.count(joint) != 1:
             raise InputError(f"{path}: `categories[0].keypoints` must name '{joint}' once")
+    if len(names) not in (15, 17):
+        raise InputError(f"{path}: `categories[0].keypoints` names {len(names)} joints, it must name 15 or 17")
     return {row: JOINTS.index(name) for row, name in enumerate(names) if name in JOINTS}, len(names)
 
 
-def _what_is_wrong(annotation: _Annotation, names: int, images: dict[int, list[_Annotation]]) -> str | None:
+def _what_is_wrong(annotation: _Annotation, names: int, images: dict[int, list[int]]) -> str | None:
     """What makes an annotation unreadable, or None."""
     if annotation.image_id not in images:
         return f"`image_id` {annotation.image_id} is none of `images`"
+    if annotation.track_id % 1 or abs(annotation.track_id) >= 2**63:
+        return "`track_id` is no whole number of 64 bits"
     if len(annotation.keypoints) != 3 * names:
         return f"`keypoints` has {len(annotation.keypoints)} numbers, for {names} joints it needs {3 * names}"
     if len(annotation.scores) not in (0, names):
@@ -212,36 +239,35 @@ def _regions(path: Path, number: int, image: _Image) -> tuple[npt.NDArray[np.flo
     return tuple(np.array([x, y], dtype=np.float64).T for x, y in zip(xs, ys, strict=True))
 
 
-def _frame(
-    image: _Image,
-    people: list[_Annotation],
-    columns: dict[int, int],
-    regions: tuple[npt.NDArray[np.float64], ...],
-) -> LabelledFrame:
-    count, rows, theirs = len(people), list(columns), list(columns.values())
-    points = np.zeros((count, len(JOINTS), 3))
-    score = np.full((count, len(JOINTS)), np.nan)
-    head_box = np.full((count, 4), np.nan)
-    hidden = np.zeros((count, len(JOINTS)), dtype=np.bool_)
+def _everybody(
+    people: list[_Annotation], columns: dict[int, int], J: int
+) -> dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64] | npt.NDArray[np.bool_]]:
+    """The fields of `LabelledFrame` that people have, of all people of the file at once: much faster than by frame."""
+    N, rows, theirs = len(people), list(columns), list(columns.values())
+    points = np.zeros((N, len(JOINTS), 3))
+    points[:, theirs] = np.array([person.keypoints for person in people], dtype=np.float64).reshape(N, J, 3)[:, rows]
+    score = np.full((N, len(JOINTS)), np.nan)
+    scored = [n for n, person in enumerate(people) if person.scores]
+    if scored:
+        values = np.array([people[n].scores for n in scored])
+        score[np.ix_(scored, theirs)] = values[:, rows]
+    head_box = np.full((N, 4), np.nan)
     for n, person in enumerate(people):
-        points[n, theirs] = np.array(person.keypoints).reshape(-1, 3)[rows]
-        if person.scores:
-            score[n, theirs] = np.array(person.scores)[rows]
-        if person.visible is not None:
-            hidden[n, theirs] = ~np.array(person.visible)[rows]
         if person.bbox_head:
             x, y, width, height = person.bbox_head
             head_box[n] = x, y, x + width, y + height
-    found: npt.NDArray[np.bool_] = (points != 0).any(axis=2)  # a joint at 0, 0 with a flag is one
-    return LabelledFrame(
-        image_id=image.id,
-        file_name=image.file_name,
-        is_labelled=image.is_labeled,
-        track_id=np.array([person.track_id for person in people], dtype=np.int64),
-        xy=points[..., :2],
-        found=found,
-        visible=found & ~hidden,
-        score=score,
-        head_box=head_box,
-        ignore_regions=regions,
-    )
+    found = (points != 0).any(axis=2)  # a joint at 0, 0 with a flag is one
+    visible = found.copy()
+    for n, person in enumerate(people):
+        if person.visible is not None:
+            visible[n, theirs] &= np.array(person.visible)[rows]
+    person_score = np.array([np.nan if person.score is None else person.score for person in people])
+    everybody = {
+        "track_id": np.array([int(person.track_id) for person in people], dtype=np.int64),
+        "xy": points[..., :2],
+        "found": found,
+        "visible": visible,
+        "score": score,
+        "head_box": head_box,
+    }
+    return everybody if np.isnan(person_score).all() else {**everybody, "person_score": person_score}

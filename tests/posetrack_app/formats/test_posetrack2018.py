@@ -208,6 +208,22 @@ def test_ground_truth_is_read(tmp_path: Path) -> None:
     assert region.tolist() == [[0, 0], [9, 0], [9, 9]]
 
 
+def test_fifteen_joints_in_another_order_and_odd_points(tmp_path: Path) -> None:
+    names = [name for name in reversed(OFFICIAL) if "ear" not in name]
+    points = np.zeros((15, 3))
+    points[names.index("nose")] = 0, 0, 1  # a joint at the origin
+    points[names.index("left_knee")] = 0, 7, 0  # a joint, whatever its flag
+    person = {"image_id": 3, "track_id": 1.0, "keypoints": points.ravel().tolist(), "scores": list(range(15))}
+    content = _file() | {"annotations": [person], "categories": [{"name": "person", "keypoints": names}]}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    frame, _ = read(tmp_path / "a.json")
+    found = [OFFICIAL.index("nose"), OFFICIAL.index("left_knee")]
+    assert frame.found[0].nonzero()[0].tolist() == found
+    assert frame.xy[0, found].tolist() == [[0, 0], [0, 7]]
+    assert frame.score[0, found].tolist() == [names.index("nose"), names.index("left_knee")]
+    assert np.isnan(frame.score[0, [OFFICIAL.index("left_ear"), OFFICIAL.index("right_ear")]]).all()
+
+
 def _break(change: Callable[[dict[str, Any]], object]) -> str:
     content = _file()
     change(content)
@@ -230,6 +246,13 @@ def _break(change: Callable[[dict[str, Any]], object]) -> str:
         (_break(lambda c: c["images"][0]["ignore_regions_x"][0].pop()), r"images\[0\]: `ignore_regions_x` and"),
         (_break(lambda c: c["categories"].clear()), "`categories` must hold one"),
         (_break(lambda c: c["categories"][0].update(keypoints=OFFICIAL[1:])), "must name 'nose' once"),
+        (_break(lambda c: c["categories"][0].update(keypoints=[*OFFICIAL, "tail"])), "names 18 joints"),
+        (_break(lambda c: c["annotations"][1].update(track_id=2.5)), r"annotations\[1\] .*`track_id` is no whole"),
+        (_break(lambda c: c["annotations"][1].update(track_id=2**70)), r"annotations\[1\] .*`track_id` is no whole"),
+        (_break(lambda c: c["annotations"][0]["keypoints"].__setitem__(4, float("nan"))),
+         r"`annotations\[0\]\.keypoints\[4\]` is no finite number"),
+        (_break(lambda c: c["annotations"][1]["scores"].__setitem__(0, float("inf"))),
+         r"`annotations\[1\]\.scores\[0\]` is no finite number"),
     ],
 )  # fmt: skip
 def test_errors_name_the_file_the_annotation_and_the_field(text: str, message: str, tmp_path: Path) -> None:
