@@ -1,0 +1,179 @@
+"""Frames in, people out: places come back to the pixel, and neither batch nor neighbours change a result."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from models.cluster_net import ClusterNetConfig
+from models.skeleton import COCO17
+from posetrack_app.engines import TorchEngine
+from posetrack_app.errors import DeviceError, WeightsError
+from posetrack_app.estimator import Letterbox, PoseEstimator
+from posetrack_app.sample import SampleConfig, draw
+from posetrack_app.types import Frame, Poses
+
+_BODY = np.array(
+    [(0, 0), (1, -1), (-1, -1), (2, 0), (-2, 0), (4, 6), (-4, 6), (6, 12), (-6, 12), (6, 17), (-6, 17),
+     (2, 18), (-2, 18), (3, 27), (-3, 27), (3, 36), (-3, 36)], dtype=float,
+) / 6  # fmt: skip
+"""A person about their nose, in cells; small, so that it fits into any picture."""
+
+
+class BlobEngine:
+    """Sees a person whose nose is at the centre of the red in the picture; padding is grey and has none."""
+
+    def __init__(self) -> None:
+        self.config = ClusterNetConfig(name="blob", depth=3, sparse=(17,))
+        self.shapes: list[tuple[int, ...]] = []
+
+    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
+        self.shapes.append(images.shape)
+        B, height, width = images.shape[:3]
+        red = images[..., 0].astype(float) - images[..., 1]
+        rows, columns = np.mgrid[: height // 4, : width // 4]
+        heatmaps = np.zeros((B, 17, height // 4, width // 4), dtype=np.float32)
+        for number in range(B):
+            total = red[number].sum()
+            if total > 0:
+                x = (red[number].sum(axis=0) * np.arange(width)).sum() / total
+                y = (red[number].sum(axis=1) * np.arange(height)).sum() / total
+                # A cell is four pixels: the centre of the first is at pixel 1.5.
+                places = _BODY + [(x - 1.5) / 4, (y - 1.5) / 4]
+                for joint, (px, py) in enumerate(places):
+                    heatmaps[number, joint] = np.exp(-((columns - px) ** 2 + (rows - py) ** 2) / (2 * 1.5**2))
+        return torch.from_numpy(heatmaps), torch.zeros(B, 1, *heatmaps.shape[1:])
+
+    def describe(self) -> dict[str, str]:
+        return {"engine": "blob", "device": "cpu", "precision": "float32"}
+
+
+def with_blob(width: int, height: int, x: float, y: float, *, index: int = 0) -> Frame:
+    """A frame with a soft red blob around a place, wide enough to survive shrinking."""
+    sigma = 0.05 * min(width, height)
+    rows, columns = np.mgrid[:height, :width]
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    image[..., 0] = np.rint(255 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2)))
+    return Frame(index=index, pts=0.0, image=image)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(640, 427), (333, 999), (1001, 777), (2400, 301), (211, 1603), (1280, 720), (97, 61), (256, 256), (257, 255)],
+)
+@pytest.mark.parametrize("place", [(0.3, 0.4), (0.71, 0.25), (0.5, 0.6)])
+def test_a_place_comes_back_to_a_tenth_of_a_pixel(width: int, height: int, place: tuple[float, float]) -> None:
+    x, y = place[0] * width + 0.37, place[1] * height + 0.21
+    (poses,) = PoseEstimator(engine=BlobEngine()).estimate([with_blob(width, height, x, y)])
+    assert len(poses) == 1
+    np.testing.assert_allclose(poses.xy[0, 0], (x, y), atol=0.1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 5000), st.integers(1, 5000), st.integers(32, 800), st.sampled_from([32, 64]))
+def test_a_letterbox_fits(width: int, height: int, short_side: int, multiple: int) -> None:
+    box = Letterbox.fit(width, height, short_side=short_side, max_long_side=4 * short_side, multiple=multiple)
+    for canvas, scaled in zip(box.canvas, box.scaled, strict=True):
+        assert canvas % multiple == 0
+        assert scaled <= canvas < scaled + multiple
+    assert max(box.scaled) <= 4 * short_side
+    assert min(box.scaled) <= short_side
+    if max(width, height) <= 4 * min(width, height):
+        assert abs(min(box.scaled) - short_side) <= 1
+    corners = np.array([[-0.5, -0.5], [box.scaled[0] / 4 - 0.5, box.scaled[1] / 4 - 0.5]], dtype=np.float32)
+    np.testing.assert_allclose(box.to_frame(corners), [[-0.5, -0.5], [width - 0.5, height - 0.5]], atol=1e-2)
+
+
+def test_no_frames() -> None:
+    engine = BlobEngine()
+    assert PoseEstimator(engine=engine).estimate([]) == []
+    assert engine.shapes == []
+
+
+def test_nobody_in_the_frame() -> None:
+    (poses,) = PoseEstimator(engine=BlobEngine()).estimate([Frame(0, 0.0, np.zeros((90, 120, 3), dtype=np.uint8))])
+    assert len(poses) == 0
+    assert poses.xy.shape == (0, 17, 2)
+
+
+def test_frames_of_one_size_go_together_and_each_gets_its_own_people() -> None:
+    engine = BlobEngine()
+    sizes = [(320, 200), (200, 320), (320, 200), (320, 200), (321, 200), (200, 320)]
+    frames = [with_blob(w, h, w * (0.3 + 0.05 * i), h * 0.4, index=i) for i, (w, h) in enumerate(sizes)]
+    found = PoseEstimator(engine=engine, batch=2).estimate(frames)
+    assert [len(poses) for poses in found] == [1] * 6
+    for i, (poses, (w, h)) in enumerate(zip(found, sizes, strict=True)):
+        np.testing.assert_allclose(poses.xy[0, 0], (w * (0.3 + 0.05 * i), h * 0.4), atol=0.1)
+    assert sorted(shape[0] for shape in engine.shapes) == [2, 2, 2]
+
+
+def test_joints_that_are_not_found_say_nothing() -> None:
+    (poses,) = PoseEstimator(engine=BlobEngine()).estimate([with_blob(400, 300, 390, 290)])
+    for person, score in zip(poses.xy, poses.joint_score, strict=True):
+        assert (person[score == 0] == 0).all()
+
+
+@pytest.fixture(scope="module")
+def estimators() -> list[PoseEstimator]:
+    engine = TorchEngine("small", device="cpu", precision="float32")
+    return [PoseEstimator(engine=engine, batch=batch, short_side=192) for batch in (1, 2, 3, 5)]
+
+
+@pytest.fixture(scope="module")
+def clip() -> list[Frame]:
+    """Frames of walking people, two sizes mixed."""
+    frames = [sample.frame for sample in draw(SampleConfig(seconds=0.2, people=3))]
+    portrait = [Frame(frame.index, frame.pts, np.ascontiguousarray(frame.image[:, 100:400])) for frame in frames]
+    return [frame for pair in zip(frames, portrait, strict=True) for frame in pair][:7]
+
+
+def assert_same(one: Poses, other: Poses, *, atol: float) -> None:
+    assert len(one) == len(other)
+    np.testing.assert_allclose(one.xy, other.xy, atol=atol)
+    np.testing.assert_allclose(one.joint_score, other.joint_score, atol=1e-4)
+    np.testing.assert_allclose(one.score, other.score, atol=1e-4)
+
+
+def test_a_result_does_not_depend_on_the_batch(estimators: list[PoseEstimator], clip: list[Frame]) -> None:
+    alone = [estimators[0].estimate([frame])[0] for frame in clip]
+    assert sum(map(len, alone)) >= 7
+    for estimator in estimators:
+        for one, other in zip(alone, estimator.estimate(clip), strict=True):
+            assert_same(one, other, atol=1e-3)
+
+
+def test_people_of_the_mirrored_picture_are_the_mirror_of_people(clip: list[Frame]) -> None:
+    estimator = PoseEstimator(precision="float32", device="cpu", mirror=True, short_side=192)
+    # A width that fills the network's input, so that no padding changes sides.
+    width = 360 * 256 // 192
+    image = np.ascontiguousarray(clip[0].image[:, 60 : 60 + width])
+    (straight,) = estimator.estimate([Frame(0, 0.0, image)])
+    (mirrored,) = estimator.estimate([Frame(0, 0.0, np.ascontiguousarray(image[:, ::-1]))])
+    assert len(straight) > 0
+    assert len(mirrored) == len(straight)
+    back = mirrored.xy[:, COCO17.mirror]
+    found = mirrored.joint_score[:, COCO17.mirror] > 0
+    np.testing.assert_array_equal(found, straight.joint_score > 0)
+    np.testing.assert_allclose(width - 1 - back[found][:, 0], straight.xy[found][:, 0], atol=0.05)
+    np.testing.assert_allclose(back[found][:, 1], straight.xy[found][:, 1], atol=0.05)
+
+
+def test_stages_are_timed_and_the_settings_told() -> None:
+    estimator = PoseEstimator(engine=BlobEngine(), short_side=128)
+    estimator.estimate([with_blob(200, 150, 80, 60)])
+    assert set(estimator.seconds) == {"prepare", "network", "peaks", "grouping"}
+    assert all(seconds > 0 for seconds in estimator.seconds.values())
+    told = estimator.describe()
+    assert (told["short_side"], told["max_long_side"], told["device"], told["mirror"]) == (128, 512, "cpu", False)
+
+
+def test_what_cannot_be_is_told() -> None:
+    with pytest.raises(DeviceError, match="float16"):
+        PoseEstimator(device="cpu", precision="float16")
+    with pytest.raises(WeightsError, match="shipped"):
+        PoseEstimator(weights="nothing", device="cpu")

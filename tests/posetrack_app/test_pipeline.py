@@ -1,0 +1,189 @@
+"""The main job, with a network that sees a planted person: frames in are frames out, whatever happens."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from models.skeleton import COCO17, Skeleton
+from posetrack_app import pipeline
+from posetrack_app.config import Settings, override
+from posetrack_app.errors import InputError, OutputError
+from posetrack_app.formats import parquet
+from posetrack_app.types import Frame, Poses
+from posetrack_app.video import VideoWriter, expand_inputs
+
+
+class PlantedEstimator:
+    """Stands in for the network: sees one standing person wherever the picture is bright."""
+
+    skeleton: Skeleton = COCO17
+    batch = 4
+
+    def __init__(self, on_frame: Callable[[int], None] = lambda index: None) -> None:
+        self.seconds = {"prepare": 0.0, "network": 0.0, "peaks": 0.0, "grouping": 0.0}
+        self.on_frame = on_frame
+        self.batches: list[int] = []
+
+    def describe(self) -> dict[str, Any]:
+        return {"weights": "planted"}
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
+        self.batches.append(len(frames))
+        return [self._see(frame) for frame in frames]
+
+    def _see(self, frame: Frame) -> Poses:
+        self.on_frame(frame.index)
+        column = frame.image[..., 0].max(axis=0) > 128
+        if not column.any():
+            return Poses.empty(17)
+        x = float(np.flatnonzero(column).mean())
+        body = np.stack([np.linspace(-8, 8, 17), np.linspace(20, 100, 17)], axis=-1)
+        return Poses.untracked(xy=[body + [x, 0]], joint_score=np.full((1, 17), 0.9), score=[0.9])
+
+
+def draw(path: Path, frames: int, *, nobody: Sequence[int] = ()) -> Path:
+    """A bright bar that walks to the right; absent in the frames `nobody`."""
+    with VideoWriter(path, width=160, height=120, rate=Fraction(25)) as writer:
+        for index in range(frames):
+            image = np.full((120, 160, 3), 30, dtype=np.uint8)
+            if index not in nobody:
+                image[20:100, 20 + index : 36 + index] = 220
+            writer.write(image, index / 25)
+    return path
+
+
+def run(path: Path, out: Path, *, estimator: Any = None, assignments: Sequence[str] = ()) -> pipeline.RunReport:
+    (source,) = expand_inputs([str(path)])
+    settings = override(Settings(), list(assignments))
+    return pipeline.run(source, out, settings=settings, estimator=estimator or PlantedEstimator())
+
+
+@pytest.fixture
+def no_threads_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(timeout=5)
+    assert not [thread.name for thread in left if thread.is_alive()]
+
+
+def test_every_frame_comes_out_once_and_the_person_keeps_an_id(tmp_path: Path, no_threads_left: None) -> None:
+    report = run(draw(tmp_path / "walk.mp4", 40), tmp_path / "out")
+    assert report.complete
+    assert report.frames_decoded == report.frames_estimated == report.frames_written == 40
+    assert report.people == 1
+    rows = list(parquet.read(tmp_path / "out" / "poses.parquet"))
+    assert [index for index, _, _ in rows] == list(range(40))
+    assert {int(poses.track_id[0]) for _, _, poses in rows} == {0}
+    for index, seconds, poses in rows:
+        assert seconds == pytest.approx(index / 25, abs=1e-3)
+        assert poses.xy[0, :, 0].mean() == pytest.approx(27.5 + index, abs=3)
+    document = json.loads((tmp_path / "out" / "poses.json").read_text())
+    assert len(document["images"]) == 40
+    assert len(document["annotations"]) == 40
+    with av.open(str(tmp_path / "out" / "tracked.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 40
+    assert not list((tmp_path / "out").glob("*.partial*"))
+    written = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert written["frames_written"] == 40
+    stages = "decode prepare network peaks grouping tracking render tables encode total"
+    assert set(written["seconds"]) == set(stages.split())
+
+
+def test_nobody_at_all(tmp_path: Path) -> None:
+    report = run(draw(tmp_path / "empty.mp4", 10, nobody=range(10)), tmp_path / "out")
+    assert (report.frames_written, report.people, report.poses) == (10, 0, 0)
+    assert list(parquet.read(tmp_path / "out" / "poses.parquet")) == []
+    assert len(json.loads((tmp_path / "out" / "poses.json").read_text())["images"]) == 10
+
+
+def test_one_frame_has_its_person(tmp_path: Path) -> None:
+    report = run(draw(tmp_path / "one.mp4", 1), tmp_path / "out")
+    assert (report.frames_written, report.people) == (1, 1)
+
+
+def test_data_only(tmp_path: Path) -> None:
+    report = run(draw(tmp_path / "walk.mp4", 5), tmp_path / "out", assignments=["video.enabled=false"])
+    assert report.frames_written == 5
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "poses.json",
+        "poses.parquet",
+        "run.json",
+    ]
+
+
+def test_the_batch_size_changes_nothing(tmp_path: Path) -> None:
+    clip = draw(tmp_path / "walk.mp4", 11, nobody=[4])
+    found = []
+    for batch in (1, 3, 32):
+        estimator = PlantedEstimator()
+        run(clip, tmp_path / str(batch), estimator=estimator, assignments=[f"network.batch={batch}"])
+        assert max(estimator.batches) == min(batch, 11)
+        found.append(
+            [
+                (i, p.track_id.tolist(), p.xy.tolist())
+                for i, _, p in parquet.read(tmp_path / str(batch) / "poses.parquet")
+            ]
+        )
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError("the network fell over")])
+def test_an_interruption_keeps_what_was_finished(
+    error: BaseException | type[BaseException], tmp_path: Path, no_threads_left: None
+) -> None:
+    def stop(index: int) -> None:
+        if index == 30:
+            raise error
+
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        run(draw(tmp_path / "walk.mp4", 40), tmp_path / "out", estimator=PlantedEstimator(on_frame=stop))
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"tracked.partial.mp4", "poses.partial.json", "poses.partial.parquet", "run.partial.json"}
+    rows = list(parquet.read(tmp_path / "out" / "poses.partial.parquet"))
+    assert 15 <= len(rows) <= 30
+    written = json.loads((tmp_path / "out" / "run.partial.json").read_text())
+    assert written["complete"] is False
+    assert written["frames_written"] == len(rows)
+    assert len(json.loads((tmp_path / "out" / "poses.partial.json").read_text())["images"]) == len(rows)
+    with av.open(str(tmp_path / "out" / "tracked.partial.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == len(rows)
+
+
+def test_an_error_of_the_disk_reaches_the_caller(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_threads_left: None
+) -> None:
+    def full(self: object, index: int, seconds: float, poses: Poses) -> None:
+        raise OutputError("cannot write poses.parquet: No space left on device")
+
+    monkeypatch.setattr(parquet.ParquetWriter, "add", full)
+    with pytest.raises(OutputError, match="No space left"):
+        run(draw(tmp_path / "walk.mp4", 60), tmp_path / "out")
+
+
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot make the folder"):
+        run(draw(tmp_path / "walk.mp4", 2), tmp_path / "file" / "out")
+
+
+def test_pictures_of_a_folder_keep_their_names(tmp_path: Path) -> None:
+    import cv2
+
+    (tmp_path / "frames").mkdir()
+    for number in (1, 2, 10):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), np.full((48, 64, 3), 10, dtype=np.uint8))
+    report = run(tmp_path / "frames", tmp_path / "out")
+    assert report.frames_written == 3
+    names = [image["file_name"] for image in json.loads((tmp_path / "out" / "poses.json").read_text())["images"]]
+    assert [Path(name).name for name in names] == ["1.png", "2.png", "10.png"]
