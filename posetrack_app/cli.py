@@ -75,15 +75,7 @@ def _settings(config: Path | None, assignments: list[str] | None, **overrides: o
 def _estimator(settings: Settings) -> PoseEstimator:
     from posetrack_app.estimator import PoseEstimator
 
-    network = settings.network
-    return PoseEstimator(
-        weights=network.weights,
-        device=network.device,
-        precision=network.precision,
-        short_side=network.short_side,
-        mirror=network.mirror,
-        grouping=settings.grouping,
-    )
+    return PoseEstimator.from_settings(settings)
 
 
 @app.command(short_help="Find and follow every person in videos.")

@@ -95,6 +95,10 @@ class RenderSettings:
     labels: bool = True
     """Whether ids, and scores of people who are large enough, are written beside people."""
 
+    untracked: bool = False
+    """Whether poses without an identity are drawn, too, in grey: what was seen too shortly or too faintly, some of it
+    nobody. The data has them in any case, and blur-faces hides their faces."""
+
     min_joint_score: float = 0.1
     """Joints less sure than this are not drawn: 0 draws every joint that was found, a high value leaves holes in
     people. Faces are found by all joints."""

@@ -20,6 +20,7 @@ import torch
 
 from models.grouping import GroupingConfig, group
 from models.peaks import find_peaks
+from posetrack_app.config import Settings
 from posetrack_app.engines import (
     DeviceName,
     Engine,
@@ -131,6 +132,20 @@ class PoseEstimator:
         """Seconds of work by stage, since the beginning."""
         clusters = self.skeleton.clusters[engine.config.sparse[-1]]
         self._max_peaks = tuple(30 * len(cluster) for cluster in clusters)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> PoseEstimator:
+        """The estimator that some settings ask for; errors as of the constructor."""
+        network = settings.network
+        return cls(
+            weights=network.weights,
+            device=network.device,
+            precision=network.precision,
+            short_side=network.short_side,
+            mirror=network.mirror,
+            batch=network.batch or None,
+            grouping=settings.grouping,
+        )
 
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
         """The people of each frame, in pixels of the frame, best first; frames may differ in size."""

@@ -124,7 +124,7 @@ def run(
         sink = Sink(folder, source=source, info=reader.info, estimator=estimator, settings=settings, clock=clock)
         tracker = Tracker(settings.tracker, sigmas=np.array(estimator.skeleton.sigmas))
         try:
-            seen = _estimated(reader, estimator, settings.network.batch or estimator.batch, clock)
+            seen = _estimated(reader, estimator, estimator.batch, clock)
             for frame, poses in _tracked(seen, tracker, clock):
                 sink.put(frame, poses)
                 progress()

@@ -28,15 +28,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     settings = override(Settings(), arguments.set)
-    network = settings.network
-    estimator = PoseEstimator(
-        weights=network.weights,
-        device=network.device,
-        precision=network.precision,
-        short_side=network.short_side,
-        mirror=network.mirror,
-        grouping=settings.grouping,
-    )
+    estimator = PoseEstimator.from_settings(settings)
     (source,) = expand_inputs([arguments.video])
     rows: dict[str, list[RunReport]] = {"with video": [], "data only": []}
     for _ in range(arguments.repeat):

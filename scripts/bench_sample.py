@@ -24,15 +24,7 @@ from posetrack_app.video import expand_inputs
 
 def track(video: Path, folder: Path, settings: Settings) -> RunReport:
     """Run the main job on the clip; results go to `folder`."""
-    network = settings.network
-    estimator = PoseEstimator(
-        weights=network.weights,
-        device=network.device,
-        precision=network.precision,
-        short_side=network.short_side,
-        mirror=network.mirror,
-        grouping=settings.grouping,
-    )
+    estimator = PoseEstimator.from_settings(settings)
     (source,) = expand_inputs([str(video)])
     return run(source, folder, settings=settings, estimator=estimator)
 

@@ -17,7 +17,7 @@ class TrackerConfig:
     who overlaps with somebody goes; too high, people are doubled. Of 35,000 pairs of people in PoseTrack 1 in 2,500
     is above 0.7, and 1 in 300 above 0.5."""
 
-    strong_score: float = 0.4
+    strong_score: float = 0.3
     """Poses from this score on choose their tracks first, and may begin one; weaker ones only continue tracks. At 0
     chairs and shadows become people; too high, faint people stay without identity and tracks begin late."""
 

@@ -38,10 +38,12 @@ class Renderer:
         image = np.zeros_like(frame.image, order="C") if style == "black" else frame.image.copy(order="C")
         if image.size == 0:
             return image
-        people = self._model.measure(poses, width=width, height=height)
         if style == "blur-faces":
-            for x, y, radius in people.head[people.head[:, 2] > 0].tolist():
+            heads = self._model.measure(poses, width=width, height=height).head
+            for x, y, radius in heads[heads[:, 2] > 0].tolist():
                 obscure(image, x, y, radius)
+        shown = poses if self._settings.untracked else poses[poses.track_id >= 0]
+        people = self._model.measure(shown, width=width, height=height)
         short_side = min(height, width)
         if self._trails is not None:
             self._trails.add(people, seconds=frame.pts, width=width, height=height)

@@ -178,13 +178,18 @@ def test_people_who_are_not_seen_are_thinner_fainter_and_labelled_otherwise() ->
         assert not np.array_equal(draw(before, coasted, style=style)[label], draw(before, seen, style=style)[label])
 
 
-def test_people_without_an_identity_are_grey_and_have_no_label() -> None:
+def test_people_without_an_identity_are_drawn_when_asked_for_in_grey_and_without_label() -> None:
     poses = people(ALONE).with_tracks([-1])
     for style in STYLES:
+        nobody = draw(frame(), Poses.empty(17), style=style)
         for color_by in ("identity", "side"):
-            image = draw(frame(), poses, style=style, color_by=color_by)
+            image = draw(frame(), poses, style=style, color_by=color_by, untracked=True)
+            assert changed(image, nobody).any()
             assert np.ptp(image.astype(int), axis=2).max() <= 1
-            assert np.array_equal(image, draw(frame(), poses, style=style, color_by=color_by, labels=False))
+            again = draw(frame(), poses, style=style, color_by=color_by, untracked=True, labels=False)
+            assert np.array_equal(image, again)
+        if style != "blur-faces":  # which hides their faces all the same
+            assert np.array_equal(draw(frame(), poses, style=style), nobody)
 
 
 def test_colours_of_sides() -> None:
@@ -217,9 +222,9 @@ def crowd() -> Poses:
 @pytest.mark.parametrize("style", STYLES)
 def test_the_order_of_people_does_not_matter(style: str) -> None:
     poses, before = crowd(), noise()
-    first = draw(before, poses, style=style)
+    first = draw(before, poses, style=style, untracked=True)
     for order in ([3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]):
-        assert np.array_equal(first, draw(before, poses[np.array(order)], style=style))
+        assert np.array_equal(first, draw(before, poses[np.array(order)], style=style, untracked=True))
 
 
 def test_the_nearer_cover_the_farther() -> None:
