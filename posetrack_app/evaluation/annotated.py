@@ -14,7 +14,9 @@ from posetrack_app.formats.annolist import POINTS
 from posetrack_app.formats.annotations import JOINTS as FILE_JOINTS
 from posetrack_app.formats.labelled import NO_SCORE, LabelledFrame
 
-__all__ = ["JOINTS", "NO_SCORE", "AnnotatedFrame", "FramePair", "People", "Protocol", "annotate", "pair_frames"]
+__all__ = [
+    "JOINTS", "NO_SCORE", "AnnotatedFrame", "FramePair", "People", "Protocol", "annotate", "head_sizes", "pair_frames",
+]  # fmt: skip
 
 Protocol = Literal["poseval", "strict"]
 """`poseval` computes what the reference does; `strict` mends its quirks (docs/evaluation.md)."""
@@ -80,7 +82,7 @@ class People:
             found=np.asarray(found, dtype=np.bool_).reshape(N, K),
             score=np.full((N, K), NO_SCORE) if score is None else np.asarray(score, dtype=np.float64).reshape(N, K),
             track_id=ids,
-            head_size=_head_size(boxes),
+            head_size=head_sizes(boxes),
             listed=np.ones(N, dtype=np.bool_) if listed is None else np.asarray(listed, dtype=np.bool_).reshape(N),
         )
 
@@ -114,7 +116,7 @@ def annotate(frames: Sequence[LabelledFrame]) -> list[AnnotatedFrame]:
         found=np.concatenate([frame.found for frame in frames])[:, _COLUMNS],
         score=np.where(np.isnan(score), NO_SCORE, score),
         track_id=np.concatenate([frame.track_id for frame in frames]),
-        head_size=_head_size(np.concatenate([frame.head_box for frame in frames])),
+        head_size=head_sizes(np.concatenate([frame.head_box for frame in frames])),
         listed=np.concatenate(listed),
     )
     ends = np.cumsum([len(frame) for frame in frames]).tolist()
@@ -186,8 +188,12 @@ def pair_frames(
     return pairs
 
 
-def _head_size(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(N,): sizes of heads from boxes (N, 4) x1, y1, x2, y2."""
+def head_sizes(boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(N,): sizes of heads from boxes (N, 4) x1, y1, x2, y2.
+
+    >>> head_sizes(np.array([[10.0, 10.0, 40.0, 50.0]]))
+    array([30.])
+    """
     return _HEAD_SHARE * np.hypot(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
 
 

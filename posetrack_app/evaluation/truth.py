@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from posetrack_app.evaluation.annotated import head_sizes
 from posetrack_app.formats.annotations import JOINTS
 from posetrack_app.formats.posetrack2018 import LabelledFrame
 
-__all__ = ["TruthReport", "compare", "distances", "head_sizes", "match"]
+__all__ = ["TruthReport", "compare", "distances", "match"]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -73,15 +74,6 @@ class TruthReport:
     def pck_of(self, joint: str) -> float:
         """The same of one joint."""
         return self.right[joint] / self.joints[joint] if self.joints[joint] else float("nan")
-
-
-def head_sizes(head_box: Floats) -> Floats:
-    """(N,): sizes of heads from boxes (N, 4) x1, y1, x2, y2.
-
-    >>> head_sizes(np.array([[10.0, 10.0, 40.0, 50.0]]))
-    array([30.])
-    """
-    return 0.6 * np.hypot(head_box[:, 2] - head_box[:, 0], head_box[:, 3] - head_box[:, 1])
 
 
 def distances(true_xy: Floats, xy: Floats, sizes: Floats) -> Floats:

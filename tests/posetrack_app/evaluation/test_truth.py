@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from posetrack_app.evaluation.truth import NEAR, RIGHT, compare, distances, head_sizes, match
+from posetrack_app.evaluation.annotated import head_sizes
+from posetrack_app.evaluation.truth import NEAR, RIGHT, compare, distances, match
 from posetrack_app.formats.annotations import JOINTS
 from posetrack_app.formats.posetrack2018 import LabelledFrame
 
