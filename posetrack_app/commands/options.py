@@ -1,0 +1,77 @@
+"""What several commands share: options, the settings that they make, files of figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from posetrack_app.errors import OutputError, UsageError
+
+if TYPE_CHECKING:
+    from posetrack_app.config import Settings
+    from posetrack_app.estimator import PoseEstimator
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings in TOML; configs/run.toml shows all of them."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, as in tracker.birth_frames=5."),
+]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="Weights that ship with the project, or a file. [small]"),
+]
+DeviceOption = Annotated[Device | None, typer.Option(help="Where the network runs. [auto]")]
+PrecisionOption = Annotated[Precision | None, typer.Option(help="Arithmetic of the network. [auto]")]
+ShortSideOption = Annotated[
+    int | None,
+    typer.Option(min=32, metavar="PIXELS", help="Short side of what the network sees: more finds smaller people."),
+]
+MirrorOption = Annotated[
+    bool | None,
+    typer.Option("--mirror/--no-mirror", help="Average with the mirrored picture: better, slower."),
+]
+JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures here.")]
+
+
+def settings_of(config: Path | None, assignments: list[str] | None, **overrides: object) -> Settings:
+    """Defaults, then the file, then --set, then the options of their own."""
+    from posetrack_app import config as configuration
+
+    settings = configuration.Settings()
+    try:
+        if config is not None:
+            settings = configuration.load(config)
+        settings = configuration.override(settings, assignments or [])
+        given = {key: value for key, value in overrides.items() if value is not None}
+        return configuration.override(settings, [f"{key}={json.dumps(value)}" for key, value in given.items()])
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def estimator_of(settings: Settings) -> PoseEstimator:
+    """The network that the settings ask for."""
+    from posetrack_app.estimator import PoseEstimator
+
+    return PoseEstimator.from_settings(settings)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write figures."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text, or raise OutputError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,182 @@
+"""The main job."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from posetrack_app.commands.options import (
+    ConfigOption,
+    DeviceOption,
+    MirrorOption,
+    PrecisionOption,
+    SetOption,
+    ShortSideOption,
+    WeightsOption,
+    estimator_of,
+    settings_of,
+)
+from posetrack_app.errors import OutputError, UserError
+
+if TYPE_CHECKING:
+    from posetrack_app.config import Settings
+    from posetrack_app.estimator import PoseEstimator
+    from posetrack_app.pipeline import RunReport
+    from posetrack_app.video import Source
+
+
+def run(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT",
+            help="Videos, folders of pictures, globs, camera:0, or the address of a stream.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Results go to DIR/<input name>/.")] = Path(
+        "out"
+    ),
+    weights: WeightsOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    short_side: ShortSideOption = None,
+    mirror: MirrorOption = None,
+    render: Annotated[
+        Literal["skeleton", "boxes", "blur-faces", "black"] | None,
+        typer.Option(help="How people are drawn. [skeleton]"),
+    ] = None,
+    color_by: Annotated[Literal["identity", "side"] | None, typer.Option(help="What colours tell. [identity]")] = None,
+    trails: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="Draw where people came from. [0]")
+    ] = None,
+    video: Annotated[bool | None, typer.Option("--video/--no-video", help="Write tracked.mp4. [video]")] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier run.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> int:
+    """Find and follow every person: tracked.mp4, poses.json, poses.parquet and run.json for each input."""
+    settings = settings_of(
+        config,
+        assignments,
+        **{
+            "network.weights": weights,
+            "network.device": device,
+            "network.precision": precision,
+            "network.short_side": short_side,
+            "network.mirror": mirror,
+            "render.style": render,
+            "render.color_by": color_by,
+            "render.trails_seconds": trails,
+            "video.enabled": video,
+        },
+    )
+    from posetrack_app.video import expand_inputs
+
+    jobs = _with_folders(expand_inputs(inputs), out)
+    if dry_run:
+        return _dry_run(jobs, settings, overwrite=overwrite)
+    estimator = estimator_of(settings)
+    failed: dict[str, UserError] = {}
+    for source, folder in jobs:
+        try:
+            _refuse_existing(folder, overwrite=overwrite)
+            report = _run_one(source, folder, settings, estimator, quiet=quiet)
+        except UserError as error:
+            failed[source.shown] = error
+            print(f"error: {error}", file=sys.stderr)
+            continue
+        if not quiet:
+            _print_report(report, folder)
+    if len(jobs) > 1 and not quiet:
+        print(f"{len(jobs) - len(failed)} of {len(jobs)} inputs done")
+    if len(jobs) > 1 and failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return max((error.exit_code for error in failed.values()), default=0)
+
+
+def _with_folders(sources: list[Source], out: Path) -> list[tuple[Source, Path]]:
+    """A folder of its own for each input; inputs of the same name are told apart by a number."""
+    taken: set[str] = set()
+    jobs = []
+    for source in sources:
+        name, count = source.name, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{source.name}-{count}"
+        taken.add(name.casefold())
+        jobs.append((source, out / name))
+    return jobs
+
+
+_FINAL_NAMES = ("tracked.mp4", "poses.json", "poses.parquet", "run.json")
+
+
+def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
+    existing = [name for name in _FINAL_NAMES if (folder / name).exists()]
+    if existing and not overwrite:
+        raise OutputError(f"{folder / existing[0]} is there already; --overwrite replaces it, --out writes elsewhere")
+
+
+def _run_one(source: Source, folder: Path, settings: Settings, estimator: PoseEstimator, *, quiet: bool) -> RunReport:
+    """One input, with a progress bar where somebody watches."""
+    from tqdm import tqdm
+
+    from posetrack_app import pipeline
+    from posetrack_app.video import VideoInfo
+
+    with tqdm(
+        desc=source.name,
+        unit=" frames",
+        disable=quiet or not sys.stderr.isatty(),
+        dynamic_ncols=True,
+        leave=False,
+    ) as bar:
+
+        def opened(info: VideoInfo) -> pipeline.Progress:
+            bar.reset(total=info.frames_expected)
+            return lambda: bar.update() and None
+
+        return pipeline.run(source, folder, settings=settings, estimator=estimator, opened=opened)
+
+
+def _print_report(report: RunReport, folder: Path) -> None:
+    seconds = report.seconds
+    print(
+        f"{folder}: {report.frames_written} frames, {report.people} people, "
+        f"{seconds['total']:.1f} s, {report.fps:.1f} frames/s"
+    )
+    for warning in report.warnings:
+        print(f"  warning: {warning}")
+
+
+def _dry_run(jobs: list[tuple[Source, Path]], settings: Settings, *, overwrite: bool) -> int:
+    """Open each input and say what would become of it."""
+    from posetrack_app.estimator import resolve_device, resolve_precision
+    from posetrack_app.video import VideoReader
+
+    device = resolve_device(settings.network.device)
+    precision = resolve_precision(settings.network.precision, device)
+    print(
+        f"network '{settings.network.weights}' on {device} in {precision}, "
+        f"short side {settings.network.short_side} pixels"
+    )
+    code = 0
+    for source, folder in jobs:
+        try:
+            _refuse_existing(folder, overwrite=overwrite)
+            with VideoReader(source) as reader:
+                info = reader.info
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            code = max(code, error.exit_code)
+            continue
+        length = f"about {info.frames_expected} frames" if info.frames_expected else "unknown length"
+        rate = f", {float(info.average_rate):.2f} frames/s" if info.average_rate else ""
+        print(f"{source.shown}: {info.width}x{info.height}, {length}{rate} -> {folder}/")
+    return code
