@@ -360,7 +360,7 @@ class Sink:
 
     def _write(self, frame: Frame, poses: Poses) -> None:
         with self._clock.stage("tables"):
-            self._parquet.add(frame.index, frame.pts, poses)
+            self._parquet.add(frame.index, frame.pts, poses, frame.name)
             self._json.add(frame.index, frame.name, poses)
         if self._video is not None:
             with self._clock.stage("render"):

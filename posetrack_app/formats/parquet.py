@@ -1,11 +1,17 @@
 """Poses as a Parquet table: one row for each joint of each person in each frame.
 
-Columns: frame, seconds, track, person_score, joint, x, y, score, origin. Frames without people have no rows;
-the table's metadata tells how many frames there were (`frames`), their size and the input.
+Columns: frame, seconds, track, person_score, joint, x, y, score, origin. Tables of smoothed poses also have raw_x and
+raw_y: the place before, null where nothing was seen. Frames without people have no rows; the table's metadata tells
+the input, its size, how many frames there were (`frames`), when they are shown (`seconds`) and, of pictures in a
+folder, their `names`.
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +22,10 @@ import pyarrow.parquet as pq
 
 from models.skeleton import SKELETONS, Skeleton
 from posetrack_app.errors import InputError, OutputError
+from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Origin, Poses
 
-__all__ = ["SCHEMA", "ParquetWriter", "read"]
+__all__ = ["SCHEMA", "ParquetWriter", "read", "read_sequence", "write_sequence"]
 
 SCHEMA = pa.schema(
     [
@@ -35,38 +42,67 @@ SCHEMA = pa.schema(
 )
 """Types of the columns; x, y in pixels of the upright frame, (0, 0) the centre of its top left pixel."""
 
+_RAW = [pa.field("raw_x", pa.float32()), pa.field("raw_y", pa.float32())]
+
 _ROWS_A_GROUP = 65_536
+_NUMBERS = ("frame", "seconds", "track", "person_score", "x", "y", "score")
 _ORIGINS = pa.array([origin.name.lower() for origin in Origin])
 
 
 class ParquetWriter:
     """Writes poses as they come; the file gets its final name when it is complete.
 
-    Memory is bounded by one row group of 65,536 rows.
+    Memory is bounded by one row group of 65,536 rows, and the time of each frame.
     """
 
-    def __init__(self, path: Path, *, skeleton: Skeleton, video: str, width: int, height: int) -> None:
-        """Start the table of a video of `width` x `height` pixels."""
+    def __init__(
+        self, path: Path, *, skeleton: Skeleton, video: str, width: int, height: int, raw: bool = False
+    ) -> None:
+        """Start the table of a video of `width` x `height` pixels; with `raw` also of places before smoothing."""
         self._path = path
         self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
         self._skeleton = skeleton
         self._joints = pa.array(skeleton.joints)
         self._blocks: list[tuple[int, float, Poses]] = []
+        self._schema = pa.schema([*SCHEMA, *_RAW]) if raw else SCHEMA
+        self._raw: list[npt.NDArray[np.float32]] = []
         self._rows = 0
-        self._frames = 0
+        self._index = array("q")
+        self._seconds = array("d")
+        self._names: list[str | None] = []
         self._metadata = {
             "skeleton": skeleton.name, "video": video, "width": str(width), "height": str(height),
         }  # fmt: skip
         try:
-            self._writer = pq.ParquetWriter(self._partial, SCHEMA, compression="zstd")
+            self._writer = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
         except OSError as error:
             raise OutputError(f"cannot write {self._partial}: {error.strerror or error}") from None
 
-    def add(self, index: int, seconds: float, poses: Poses) -> None:
-        """The people of one frame, possibly nobody."""
-        self._frames += 1
+    def add(
+        self,
+        index: int,
+        seconds: float,
+        poses: Poses,
+        name: str | None = None,
+        *,
+        raw_xy: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        """The people of one frame, possibly nobody.
+
+        Args:
+            index: Number of the frame.
+            seconds: When it is shown.
+            poses: The people.
+            name: File name of the picture, where it was one.
+            raw_xy: As `poses.xy`, the places before smoothing, NaN where there is none; for tables with `raw` only.
+        """
+        self._index.append(index)
+        self._seconds.append(seconds)
+        if name is not None or self._names:
+            self._names += [None] * (len(self._index) - 1 - len(self._names)) + [name]
         if len(poses):
             self._blocks.append((index, seconds, poses))
+            self._raw.append(np.full_like(poses.xy, np.nan) if raw_xy is None else raw_xy)
             self._rows += poses.joint_score.size
         if self._rows >= _ROWS_A_GROUP:
             self._flush()
@@ -85,10 +121,19 @@ class ParquetWriter:
             return
         self._flush()
         try:
-            self._writer.add_key_value_metadata({**self._metadata, "frames": str(self._frames)})
+            self._writer.add_key_value_metadata({**self._metadata, **self._every_frame()})
             self._writer.close()
         except OSError as error:
             raise OutputError(f"cannot write {self._partial}: {error.strerror or error}") from None
+
+    def _every_frame(self) -> dict[str, str]:
+        """What frames without people have as well."""
+        values = {
+            "frames": str(len(self._index)),
+            "index": _packed(np.array(self._index, dtype=np.int64)),
+            "seconds": _packed(np.array(self._seconds, dtype=np.float64)),
+        }
+        return values | ({"names": json.dumps(self._names)} if self._names else {})
 
     def _flush(self) -> None:
         if not self._blocks:
@@ -114,12 +159,27 @@ class ParquetWriter:
             pa.array(np.concatenate([poses.joint_score for poses in people]).reshape(-1)),
             pa.DictionaryArray.from_arrays(origin, _ORIGINS),
         ]
+        if len(self._schema) > len(SCHEMA):
+            raw = np.concatenate(self._raw).reshape(-1, 2)
+            columns += [pa.array(np.ascontiguousarray(axis), from_pandas=True) for axis in raw.T]
         try:
-            self._writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+            self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
         except OSError as error:
             raise OutputError(f"cannot write {self._partial}: {error.strerror or error}") from None
         self._blocks.clear()
+        self._raw.clear()
         self._rows = 0
+
+
+def _packed(values: npt.NDArray[np.int64 | np.float64]) -> str:
+    """Numbers as text: little-endian, differences of bit patterns, deflated."""
+    bits = np.diff(values.astype(values.dtype.newbyteorder("<")).view("<i8"), prepend=np.int64(0))
+    return base64.b64encode(zlib.compress(bits.tobytes())).decode()
+
+
+def _unpacked(text: bytes, dtype: type[np.int64 | np.float64]) -> npt.NDArray[np.int64 | np.float64]:
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<i8")
+    return np.cumsum(bits, dtype=np.int64).view(dtype)
 
 
 def read(path: Path) -> Iterator[tuple[int, float, Poses]]:
@@ -128,27 +188,79 @@ def read(path: Path) -> Iterator[tuple[int, float, Poses]]:
     Raises:
         InputError: no such file, no Parquet, or other columns than ours.
     """
+    with _opened(path) as file:
+        skeleton = _skeleton_of(file, path)
+        for group in range(file.num_row_groups):
+            yield from _frames(file.read_row_group(group), skeleton)
+
+
+def read_sequence(path: Path) -> PoseSequence:
+    """Every frame of a table, also those without people.
+
+    Raises:
+        InputError: no such file, no Parquet, other columns than ours, or times that cannot be read.
+    """
+    with _opened(path) as file:
+        skeleton, metadata = _skeleton_of(file, path), file.metadata.metadata
     try:
-        file = pq.ParquetFile(path)
+        index = _unpacked(metadata[b"index"], np.int64).tolist()
+        seconds = _unpacked(metadata[b"seconds"], np.float64).tolist()
+        names = json.loads(metadata.get(b"names", b"[]")) or [None] * len(index)
+        width, height = int(metadata[b"width"]), int(metadata[b"height"])
+        frames = {
+            number: PosedFrame(number, time, Poses.empty(len(skeleton.joints)), name)
+            for number, time, name in zip(index, seconds, names, strict=True)
+        }
+    except (KeyError, ValueError, zlib.error) as error:
+        raise InputError(f"{path} does not tell its frames: broken, or written by another program ({error})") from None
+    for number, time, poses in read(path):
+        frames[number] = PosedFrame(number, time, poses, frames[number].name if number in frames else None)
+    return PoseSequence(
+        video=metadata.get(b"video", b"").decode(),
+        skeleton=skeleton,
+        width=width,
+        height=height,
+        frames=[frames[number] for number in sorted(frames)],
+    )
+
+
+def write_sequence(path: Path, sequence: PoseSequence) -> None:
+    """Write every frame of a sequence.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    writer = ParquetWriter(
+        path, skeleton=sequence.skeleton, video=sequence.video, width=sequence.width, height=sequence.height
+    )
+    for frame in sequence.frames:
+        writer.add(frame.index, frame.seconds, frame.poses, frame.name)
+    writer.close()
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path} is not a readable Parquet file: {str(error).splitlines()[0]}") from None
-    with file:
-        missing = set(SCHEMA.names) - set(file.schema_arrow.names)
-        name = (file.metadata.metadata or {}).get(b"skeleton", b"").decode()
-        if missing or name not in SKELETONS:
-            lacks = f"column '{min(missing)}'" if missing else "the name of its skeleton in its metadata"
-            raise InputError(f"{path} is no table of poses of ours: it lacks {lacks}")
-        skeleton = SKELETONS[name]
-        for group in range(file.num_row_groups):
-            yield from _frames(file.read_row_group(group), skeleton)
+
+
+def _skeleton_of(file: pq.ParquetFile, path: Path) -> Skeleton:
+    """The skeleton of a table that is one of ours."""
+    missing = set(SCHEMA.names) - set(file.schema_arrow.names)
+    name = (file.metadata.metadata or {}).get(b"skeleton", b"").decode()
+    if missing or name not in SKELETONS:
+        lacks = f"column '{min(missing)}'" if missing else "the name of its skeleton in its metadata"
+        raise InputError(f"{path} is no table of poses of ours: it lacks {lacks}")
+    return SKELETONS[name]
 
 
 def _frames(table: pa.Table, skeleton: Skeleton) -> Iterator[tuple[int, float, Poses]]:
     """The frames of one row group; a frame never spans two groups."""
     joints = len(skeleton.joints)
-    values = {name: table[name].to_numpy() for name in SCHEMA.names if name not in ("joint", "origin")}
+    values = {name: table[name].to_numpy() for name in _NUMBERS}
     origins = np.array([Origin[str(text).upper()] for text in table["origin"].to_pylist()[::joints]], dtype=np.uint8)
     frame = values["frame"][::joints]  # (N of all frames,)
     edges = np.flatnonzero(np.diff(frame)) + 1

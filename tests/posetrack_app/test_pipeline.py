@@ -163,7 +163,7 @@ def test_an_interruption_keeps_what_was_finished(
 def test_an_error_of_the_disk_reaches_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_threads_left: None
 ) -> None:
-    def full(self: object, index: int, seconds: float, poses: Poses) -> None:
+    def full(self: object, index: int, seconds: float, poses: Poses, name: str | None) -> None:
         raise OutputError("cannot write poses.parquet: No space left on device")
 
     monkeypatch.setattr(parquet.ParquetWriter, "add", full)

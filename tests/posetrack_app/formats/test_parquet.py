@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from models.skeleton import COCO17
 from posetrack_app.errors import InputError, OutputError
 from posetrack_app.formats import parquet
+from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Poses
 
 
@@ -88,3 +90,49 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         list(parquet.read(tmp_path / "text.parquet"))
     with pytest.raises(OutputError, match="cannot write"):
         parquet.ParquetWriter(tmp_path / "no" / "poses.parquet", skeleton=COCO17, video="c", width=1, height=1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    counts=st.lists(st.integers(0, 3), max_size=30),
+    times=st.lists(st.floats(-1e9, 1e9), min_size=30, max_size=30),
+    named=st.booleans(),
+)
+def test_a_sequence_comes_back_with_its_empty_frames(
+    counts: list[int], times: list[float], named: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    frames = [
+        PosedFrame(index, times[index], people(count, index), f"{index:03}.jpg" if named else None)
+        for index, count in enumerate(counts)
+    ]
+    path = tmp_path_factory.mktemp("table") / "poses.parquet"
+    parquet.write_sequence(path, PoseSequence("clip", COCO17, 640, 360, frames))
+    back = parquet.read_sequence(path)
+    assert (back.video, back.skeleton, back.width, back.height) == ("clip", COCO17, 640, 360)
+    assert [(f.index, f.seconds, f.name, len(f.poses)) for f in back.frames] == [
+        (f.index, f.seconds, f.name, len(f.poses)) for f in frames
+    ]
+    for one, other in zip(back.frames, frames, strict=True):
+        np.testing.assert_array_equal(one.poses.xy, other.poses.xy)
+
+
+def test_raw_places_stand_beside_smoothed_ones(tmp_path: Path) -> None:
+    poses = people(2)
+    raw = poses.xy + 1
+    raw[1, 3] = np.nan
+    writer = parquet.ParquetWriter(
+        tmp_path / "poses.parquet", skeleton=COCO17, video="clip", width=640, height=360, raw=True
+    )
+    writer.add(0, 0.0, poses, raw_xy=raw)
+    writer.close()
+    rows = pq.read_table(tmp_path / "poses.parquet").to_pylist()
+    assert rows[0]["raw_x"] == raw[0, 0, 0]
+    assert rows[17 + 3]["raw_y"] is None
+    assert len(parquet.read_sequence(tmp_path / "poses.parquet").frames) == 1
+
+
+def test_a_table_without_times_is_told(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([], schema=parquet.SCHEMA).replace_schema_metadata({"skeleton": "coco17"})
+    pq.write_table(table, tmp_path / "poses.parquet")
+    with pytest.raises(InputError, match=r"poses\.parquet does not tell its frames"):
+        parquet.read_sequence(tmp_path / "poses.parquet")
