@@ -84,14 +84,15 @@ def _costs(
     bodies: Bodies, peaks: Candidates, config: GroupingConfig, *, first: int, several: bool, at_first: float
 ) -> Array:
     """(N', Q): how badly each peak fits the people from number `first` on; 1 and more is not at all."""
-    persons = np.arange(first, bodies.count)
-    stature = statures(bodies.xy[first:], bodies.joint_score[first:], bodies.skeleton.joints, at_first=at_first)
-    known = np.flatnonzero(bodies.joint_score[first:].any(axis=0))
-    share = bodies.shares()[first:, known] / stature[:, None]
-    strain = (bodies.asked(persons[:, None], peaks, known) @ share[:, :, None])[..., 0]
     cost = tag_cost(bodies.tag[first:, None] - peaks.tags, config, several=several)
-    cost += config.nearness * np.minimum(strain, 3) ** 2
-    cost += _STRAIN * np.maximum(strain / config.stretch - 1, 0)
+    person, peak = (cost < 1).nonzero()  # one in four, and only for these it matters how far they are
+    stature = statures(bodies.xy[first:], bodies.joint_score[first:], bodies.skeleton.joints, at_first=at_first)
+    known = bodies.joint_score[first:].any(axis=0).nonzero()[0]
+    share = bodies.shares()[first:, known] / stature[:, None]
+    strain = np.einsum("rj,rj->r", bodies.asked(first + person, peaks.some(peak), known), share[person])
+    cost[person, peak] += (
+        config.nearness * np.minimum(strain, 3) ** 2 + _STRAIN * np.maximum(strain / config.stretch - 1, 0)
+    )
     return cost
 
 
