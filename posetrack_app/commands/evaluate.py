@@ -21,6 +21,7 @@ from posetrack_app.commands.options import (
     write_json,
     write_text,
 )
+from posetrack_app.errors import UsageError
 
 app = typer.Typer(help="Measure poses against ground truth.", no_args_is_help=True)
 
@@ -75,16 +76,28 @@ def posetrack_command(
     check_with: Annotated[
         Literal["poseval"] | None, typer.Option(help="Run the reference too, where installed, and compare.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a page with tables and charts here, as HTML.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pictures of the sequences: draws the worst frames in --report.")
+    ] = None,
 ) -> None:
     """PoseTrack's figures of predictions: AP and MOTA of each joint, HOTA, IDF1; in total and by sequence."""
+    if images is not None and report is None:
+        raise UsageError("--images draws the worst frames into a report; add --report FILE")
     from posetrack_app.evaluation import posetrack, tables
 
-    evaluation = posetrack.evaluate(gt, pred, protocol=protocol)
+    evaluation = posetrack.evaluate(gt, pred, protocol=protocol, timelines=report is not None)
     print(tables.as_text(evaluation))
     if json_file is not None:
         write_json(json_file, tables.as_json(evaluation))
     if csv_file is not None:
         write_text(csv_file, tables.as_csv(evaluation))
+    if report is not None:
+        from posetrack_app.evaluation import report as page
+
+        write_text(report, page.report_of(evaluation, gt, pred, images=images))
     if check_with is not None:
         from posetrack_app.evaluation import reference
 

@@ -9,15 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from posetrack_app.errors import InputError
-from posetrack_app.evaluation.annotated import Protocol, annotate, pair_frames
+from posetrack_app.evaluation.annotated import FramePair, Protocol, annotate, pair_frames
 from posetrack_app.evaluation.average_precision import AveragePrecision, Ranking, average_precision, join, rank
 from posetrack_app.evaluation.checks import checked_frames
 from posetrack_app.evaluation.clear_mot import Counts, Record, Tracking, follow, tracking
 from posetrack_app.evaluation.hota import HotaParts, combine, hota
+from posetrack_app.evaluation.timeline import Timeline, timeline
 from posetrack_app.evaluation.tracks import TrackCounts, count_tracks
-from posetrack_app.formats.posetrack import read_labelled
+from posetrack_app.formats.posetrack import LabelledFile, read_labelled
 
-__all__ = ["Evaluation", "Scope", "Stamp", "WorstFrame", "evaluate"]
+__all__ = ["Evaluation", "Scope", "Stamp", "WorstFrame", "evaluate", "read_pairs"]
 
 _WORST = 20  # frames
 
@@ -116,6 +117,9 @@ class Evaluation:
     notes: list[str]
     """What a reader of the figures must know, a sentence each."""
 
+    timelines: dict[str, Timeline] = field(default_factory=dict)
+    """Who was followed when, by name of the sequence; only where asked for."""
+
 
 @dataclass(slots=True)
 class _Sum:
@@ -125,16 +129,23 @@ class _Sum:
     hotas: list[HotaParts] = field(default_factory=list)
     forms: tuple[set[str], set[str]] = field(default_factory=lambda: (set(), set()))
     worst: list[WorstFrame] = field(default_factory=list)
+    timelines: dict[str, Timeline] | None = None
 
 
-def evaluate(gt: Path, pred: Path, *, protocol: Protocol = "poseval") -> Evaluation:
+def evaluate(gt: Path, pred: Path, *, protocol: Protocol = "poseval", timelines: bool = False) -> Evaluation:
     """The figures of the predictions in `pred` against the ground truth in `gt`, files of equal names.
+
+    Args:
+        gt: folder.
+        pred: folder.
+        protocol: whose rules.
+        timelines: whether to keep who was followed when, for a report.
 
     Raises:
         InputError: a folder or file is missing, cannot be read or does not fulfil what the protocol asks.
     """
     names, notes = _names(gt, pred)
-    kept, sequences = _Sum(), {}
+    kept, sequences = _Sum(timelines={} if timelines else None), {}
     for name in names:
         sequences[name.removesuffix(".json")] = _sequence(gt / name, pred / name, protocol, kept)
     untracked = [name for name, scope in sequences.items() if scope.tracking is None]
@@ -162,8 +173,27 @@ def evaluate(gt: Path, pred: Path, *, protocol: Protocol = "poseval") -> Evaluat
         version=_version(),
     )
     return Evaluation(
-        stamp=stamp, total=total, sequences=sequences, worst=sorted(kept.worst, reverse=True), notes=notes
+        stamp=stamp,
+        total=total,
+        sequences=sequences,
+        worst=sorted(kept.worst, reverse=True),
+        notes=notes,
+        timelines=kept.timelines or {},
     )
+
+
+def read_pairs(gt: Path, pred: Path, protocol: Protocol) -> tuple[LabelledFile, LabelledFile, list[FramePair]]:
+    """Both files of a sequence, and what is judged in it.
+
+    Raises:
+        InputError: a file cannot be read or does not fulfil what the protocol asks.
+    """
+    truth, predicted = read_labelled(gt), read_labelled(pred)
+    frames, others = checked_frames(truth, predicted, protocol=protocol)
+    try:
+        return truth, predicted, pair_frames(annotate(frames), annotate(others), protocol=protocol)
+    except ValueError as error:
+        raise InputError(f"{gt}: {error}") from None
 
 
 def _names(gt: Path, pred: Path) -> tuple[list[str], list[str]]:
@@ -188,20 +218,18 @@ def _some(names: Sequence[str]) -> str:
 
 def _sequence(gt: Path, pred: Path, protocol: Protocol, kept: _Sum) -> Scope:
     """The figures of one file; what the total needs goes into `kept`."""
-    truth, predicted = read_labelled(gt), read_labelled(pred)
+    name = gt.name.removesuffix(".json")
+    truth, predicted, pairs = read_pairs(gt, pred, protocol)
     kept.forms[0].add(truth.form)
     kept.forms[1].add(predicted.form)
-    frames, others = checked_frames(truth, predicted, protocol=protocol)
-    try:
-        pairs = pair_frames(annotate(frames), annotate(others), protocol=protocol)
-    except ValueError as error:
-        raise InputError(f"{gt}: {error}") from None
     rankings = rank(pairs)
     record = follow(pairs, protocol=protocol)
     counts = record.counts.sum()
     kept.rankings.append(rankings)
     kept.hotas.append(hota(pairs, protocol=protocol))
-    kept.worst = heapq.nlargest(_WORST, [*kept.worst, *_errors(gt.stem, record)])
+    kept.worst = heapq.nlargest(_WORST, [*kept.worst, *_errors(name, record)])
+    if kept.timelines is not None and record.frames:
+        kept.timelines[name] = timeline(record)
     return Scope(
         labelled_frames=len(pairs),
         accuracy=replace(average_precision(rankings, protocol=protocol), curves=()),
