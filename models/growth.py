@@ -87,7 +87,7 @@ def _costs(
     cost = tag_cost(bodies.tag[first:, None] - peaks.tags, config, several=several)
     person, peak = (cost < 1).nonzero()  # one in four, and only for these it matters how far they are
     stature = statures(bodies.xy[first:], bodies.joint_score[first:], bodies.skeleton.joints, at_first=at_first)
-    known = bodies.joint_score[first:].any(axis=0).nonzero()[0]
+    known = np.flatnonzero(bodies.joint_score[first:].any(axis=0))
     share = bodies.shares()[first:, known] / stature[:, None]
     strain = np.einsum("rj,rj->r", bodies.asked(first + person, peaks.some(peak), known), share[person])
     cost[person, peak] += (

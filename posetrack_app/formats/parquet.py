@@ -12,7 +12,7 @@ import base64
 import json
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ from posetrack_app.errors import InputError, OutputError
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Origin, Poses
 
-__all__ = ["SCHEMA", "ParquetWriter", "read", "read_sequence", "write_sequence"]
+__all__ = ["SCHEMA", "ParquetWriter", "read", "read_raw", "read_sequence", "write_sequence"]
 
 SCHEMA = pa.schema(
     [
@@ -56,9 +56,20 @@ class ParquetWriter:
     """
 
     def __init__(
-        self, path: Path, *, skeleton: Skeleton, video: str, width: int, height: int, raw: bool = False
+        self,
+        path: Path,
+        *,
+        skeleton: Skeleton,
+        video: str,
+        width: int,
+        height: int,
+        raw: bool = False,
+        notes: Mapping[str, str] | None = None,
     ) -> None:
-        """Start the table of a video of `width` x `height` pixels; with `raw` also of places before smoothing."""
+        """Start the table of a video of `width` x `height` pixels; with `raw` also of places before smoothing.
+
+        `notes` are added to the table's metadata.
+        """
         self._path = path
         self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
         self._skeleton = skeleton
@@ -71,6 +82,7 @@ class ParquetWriter:
         self._seconds = array("d")
         self._names: list[str | None] = []
         self._metadata = {
+            **(notes or {}),
             "skeleton": skeleton.name, "video": video, "width": str(width), "height": str(height),
         }  # fmt: skip
         try:
@@ -191,7 +203,11 @@ def read(path: Path) -> Iterator[tuple[int, float, Poses]]:
     with _opened(path) as file:
         skeleton = _skeleton_of(file, path)
         for group in range(file.num_row_groups):
-            yield from _frames(file.read_row_group(group), skeleton)
+            try:
+                table = file.read_row_group(group)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise InputError(f"{path} is damaged in row group {group}: {str(error).splitlines()[0]}") from None
+            yield from _frames(table, skeleton)
 
 
 def read_sequence(path: Path) -> PoseSequence:
@@ -236,6 +252,22 @@ def write_sequence(path: Path, sequence: PoseSequence) -> None:
     for frame in sequence.frames:
         writer.add(frame.index, frame.seconds, frame.poses, frame.name)
     writer.close()
+
+
+def read_raw(path: Path) -> npt.NDArray[np.float32]:
+    """The places before smoothing of all poses of a table in the order of `read`, (R, K, 2); NaN where there are none.
+
+    Raises:
+        InputError: as `read`.
+    """
+    with _opened(path) as file:
+        joints = len(_skeleton_of(file, path).joints)
+        names = [item.name for item in _RAW]
+        if not set(names) <= set(file.schema_arrow.names):
+            return np.full((file.metadata.num_rows // joints, joints, 2), np.nan, dtype=np.float32)
+        table = file.read(names)
+    raw = np.stack([table[name].to_numpy() for name in names], axis=-1)
+    return raw.reshape(-1, joints, 2).astype(np.float32)
 
 
 def _opened(path: Path) -> pq.ParquetFile:

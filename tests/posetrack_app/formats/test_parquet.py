@@ -136,3 +136,13 @@ def test_a_table_without_times_is_told(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "poses.parquet")
     with pytest.raises(InputError, match=r"poses\.parquet does not tell its frames"):
         parquet.read_sequence(tmp_path / "poses.parquet")
+
+
+def test_damage_in_the_middle_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "poses.parquet"
+    write(path, [(index, index / 25, people(5, index)) for index in range(50)])
+    data = bytearray(path.read_bytes())
+    data[4 : len(data) // 2] = bytes(len(data) // 2 - 4)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"poses\.parquet is damaged in row group 0"):
+        list(parquet.read(path))
