@@ -1,0 +1,56 @@
+"""Files and folders that get their final names only when they are complete."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from posetrack_app.errors import OutputError
+
+__all__ = ["save_file", "save_folder"]
+
+
+def save_file(path: Path, parts: Iterable[str]) -> None:
+    """Write the parts of a text.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            file.writelines(parts)
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def save_folder(path: Path, files: Iterable[tuple[str, Iterable[str]]], *, pattern: str) -> None:
+    """Write files, each a name and the parts of its text, into a folder, which is made where it is missing.
+
+    Files of an earlier time that match `pattern` are removed from it; others stay.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        for name, parts in files:
+            with (partial / name).open("w", encoding="utf-8", newline="") as file:
+                file.writelines(parts)
+        if path.is_dir():
+            for old in path.glob(pattern):
+                old.unlink()
+            for new in partial.iterdir():
+                new.replace(path / new.name)
+            partial.rmdir()
+        else:
+            partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            shutil.rmtree(partial)
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
