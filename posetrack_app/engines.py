@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,22 @@ from models import weights as weight_files
 from models.cluster_net import ClusterNet, ClusterNetConfig
 from posetrack_app.errors import DeviceError, WeightsError
 
-__all__ = ["DeviceName", "Engine", "PrecisionName", "TorchEngine", "resolve_device", "resolve_precision"]
+if TYPE_CHECKING:
+    from posetrack_app.openvino_network import OpenVINONetwork
 
+__all__ = [
+    "DeviceName",
+    "Engine",
+    "EngineName",
+    "OpenVINOEngine",
+    "PrecisionName",
+    "TorchEngine",
+    "make_engine",
+    "resolve_device",
+    "resolve_precision",
+]
+
+EngineName = Literal["auto", "pytorch", "openvino"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
 
@@ -43,6 +59,25 @@ class Engine(Protocol):
         """Name, device and precision."""
 
 
+def make_engine(name: EngineName, weights: str | Path, *, device: DeviceName, precision: PrecisionName) -> Engine:
+    """The engine itself; `auto` takes OpenVINO on a processor where it is installed.
+
+    Raises:
+        DeviceError: device, precision or engine is not to be had here.
+        WeightsError: no such weights, or they are damaged or of another kind.
+    """
+    device = resolve_device(device)
+    precision = resolve_precision(precision, device)
+    if name == "openvino" and device != "cpu":
+        raise DeviceError(f"engine 'openvino' runs on a processor, not on '{device}'; use --device cpu")
+    installed = find_spec("openvino") is not None
+    if name == "openvino" and not installed:
+        raise DeviceError("engine 'openvino' is not installed; pip install openvino, or use engine 'pytorch'")
+    if device == "cpu" and installed and name != "pytorch":
+        return OpenVINOEngine(weights, precision=precision)
+    return TorchEngine(weights, device=device, precision=precision)
+
+
 class TorchEngine:
     """The network in PyTorch."""
 
@@ -53,10 +88,7 @@ class TorchEngine:
             WeightsError: no such weights, or they are damaged or of another kind.
         """
         self.device, self.precision = device, precision
-        try:
-            network = weight_files.load(weights, device=device)
-        except (FileNotFoundError, ValueError) as error:
-            raise WeightsError(str(error)) from None
+        network = _load(weights, device=device)
         self.config = network.config
         self._mirror = torch.as_tensor(_mirrored_maps(self.config), device=device)
         self._network: ClusterNet = network.to(_DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -74,10 +106,7 @@ class TorchEngine:
         prediction = self._network.infer(pictures.contiguous(memory_format=torch.channels_last))
         heatmaps, tags = prediction.heatmaps.float(), prediction.tags.float()[:, None]
         if mirror:
-            heatmaps, other = heatmaps.chunk(2)
-            heatmaps = (heatmaps + other[:, self._mirror].flip(-1)) / 2
-            tags, other = tags.chunk(2)
-            tags = torch.cat([tags, other[:, :, self._mirror].flip(-1)], dim=1)
+            heatmaps, tags = _averaged(heatmaps, tags, self._mirror)
         if self.device == "cuda":
             torch.cuda.current_stream().synchronize()
         return heatmaps, tags
@@ -85,6 +114,55 @@ class TorchEngine:
     def describe(self) -> dict[str, str]:
         """As `Engine.describe`."""
         return {"engine": f"PyTorch {torch.__version__}", "device": self.device, "precision": self.precision}
+
+
+class OpenVINOEngine:
+    """The network in OpenVINO, on a processor."""
+
+    def __init__(self, weights: str | Path, *, precision: str) -> None:
+        """Load weights in a resolved precision.
+
+        Raises:
+            WeightsError: no such weights, or they are damaged or of another kind.
+        """
+        from posetrack_app.openvino_network import OpenVINONetwork
+
+        network = _load(weights, device="cpu")
+        self.config, self.precision = network.config, precision
+        self._mirror = torch.as_tensor(_mirrored_maps(self.config))
+        self._network: OpenVINONetwork = OpenVINONetwork(network, precision=precision)
+
+    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
+        """As `Engine.infer`."""
+        if mirror:
+            images = np.concatenate([images, images[:, :, ::-1]])
+        heatmaps, tags = self._network.infer(images)
+        if mirror:
+            return _averaged(heatmaps, tags[:, None], self._mirror)
+        return heatmaps, tags[:, None]
+
+    def describe(self) -> dict[str, str]:
+        """As `Engine.describe`."""
+        return {"engine": f"OpenVINO {version('openvino')}", "device": "cpu", "precision": self.precision}
+
+
+def _load(weights: str | Path, *, device: str) -> ClusterNet:
+    try:
+        return weight_files.load(weights, device=device)
+    except (FileNotFoundError, ValueError) as error:
+        raise WeightsError(str(error)) from None
+
+
+def _averaged(heatmaps: Tensor, tags: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps of pictures (first half of the batch) and of the same mirrored (second half), fused.
+
+    Heatmaps are averaged; tags (B, 1, C, H, W) become those of both, (B, 2, C, H, W): they agree only in which
+    people they tell apart, not in their values. `places` (C,) is where each map stands in the mirror.
+    """
+    heatmaps, other = heatmaps.chunk(2)
+    heatmaps = (heatmaps + other[:, places].flip(-1)) / 2
+    tags, other = tags.chunk(2)
+    return heatmaps, torch.cat([tags, other[:, :, places].flip(-1)], dim=1)
 
 
 def _mirrored_maps(config: ClusterNetConfig) -> list[int]:

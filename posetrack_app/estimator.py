@@ -24,8 +24,9 @@ from posetrack_app.config import Settings
 from posetrack_app.engines import (
     DeviceName,
     Engine,
+    EngineName,
     PrecisionName,
-    TorchEngine,
+    make_engine,
     resolve_device,
     resolve_precision,
 )
@@ -96,7 +97,7 @@ class PoseEstimator:
         mirror: bool = False,
         batch: int | None = None,
         grouping: GroupingConfig | None = None,
-        engine: Engine | None = None,
+        engine: Engine | EngineName = "auto",
     ) -> None:
         """Load the network.
 
@@ -110,15 +111,14 @@ class PoseEstimator:
             mirror: Average with the mirrored picture, at twice the time.
             batch: Frames that go through together; None chooses by device. Results do not depend on it.
             grouping: How peaks become people.
-            engine: What runs the network; None makes one from weights, device and precision.
+            engine: What runs the network, by name, or made already: then weights, device and precision are its own.
 
         Raises:
-            DeviceError: device or precision is not to be had here.
+            DeviceError: device, precision or engine is not to be had here.
             WeightsError: no such weights, or they are damaged or of another kind.
         """
-        if engine is None:
-            device = resolve_device(device)
-            engine = TorchEngine(weights, device=device, precision=resolve_precision(precision, device))
+        if isinstance(engine, str):
+            engine = make_engine(engine, weights, device=device, precision=precision)
         self.engine = engine
         self.weights = str(weights)
         self.short_side = short_side
@@ -139,6 +139,7 @@ class PoseEstimator:
         network = settings.network
         return cls(
             weights=network.weights,
+            engine=network.engine,
             device=network.device,
             precision=network.precision,
             short_side=network.short_side,

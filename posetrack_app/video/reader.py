@@ -46,7 +46,7 @@ class VideoReader:
                 ...
     """
 
-    def __init__(self, source: Source, *, queue_frames: int = 16, image_rate: float = 25.0) -> None:
+    def __init__(self, source: Source, *, queue_frames: int = 6, image_rate: float = 25.0) -> None:
         """Open a source and decode its first frame.
 
         Args:

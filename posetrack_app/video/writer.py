@@ -27,7 +27,7 @@ from posetrack_app.video.timeline import TICKS_PER_SECOND, Timeline
 
 __all__ = ["VideoWriter", "fit"]
 
-_QUEUE_FRAMES = 8
+_QUEUE_FRAMES = 4
 """Frames that may wait for the encoder."""
 
 _BT709 = 1
@@ -98,7 +98,7 @@ class VideoWriter:
         return self._timeline.shift_seconds
 
     def write(self, image: npt.NDArray[np.uint8], pts: float) -> None:
-        """Hand over a picture; waits while eight are under way.
+        """Hand over a picture; waits while four are under way.
 
         Args:
             image: uint8 (H, W, 3), RGB. It is copied: the caller may draw into it again.
