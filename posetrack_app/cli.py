@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from posetrack_app.commands import doctor, evaluate, run, sample
+from posetrack_app.commands import doctor, evaluate, export, retrack, run, sample, submit, tune, view
 
 app = typer.Typer(
     name="posetrack-app",
@@ -16,6 +16,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Find and follow every person in videos.")(run.run)
+app.command(short_help="Give saved poses their identities again, corrected and refined.")(retrack.retrack)
+app.command(short_help="Draw saved poses onto their video.")(retrack.render)
+app.command(short_help="Write saved poses in the form of another program.")(export.export)
+app.command(short_help="Make a page to look at a run and correct it.")(view.view)
 app.command(short_help="Draw a clip of walking people, with exact truth.")(sample.sample)
 app.command(short_help="Say what is installed, and try one frame.")(doctor.doctor)
 app.add_typer(evaluate.app, name="evaluate")
+app.add_typer(submit.app, name="submit", short_help="Make or check a submission to PoseTrack's server.")
+app.command(short_help="Find the settings that give saved poses the best figures.")(tune.tune)

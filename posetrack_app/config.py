@@ -16,11 +16,13 @@ from typing import Any, Literal, get_type_hints
 import msgspec
 
 from models.grouping import GroupingConfig
+from trackers.refine import RefineConfig
 from trackers.tracker import TrackerConfig
 
 __all__ = [
     "InputSettings",
     "NetworkSettings",
+    "OutputSettings",
     "RenderSettings",
     "Settings",
     "VideoSettings",
@@ -42,7 +44,7 @@ class InputSettings:
     image_rate: float = 25.0
     """Pictures a second that a folder of pictures is taken to have."""
 
-    queue_frames: int = 16
+    queue_frames: int = 6
     """Decoded frames that may wait for the network: more smooths the flow, and takes memory."""
 
     def __post_init__(self) -> None:
@@ -57,6 +59,9 @@ class NetworkSettings:
 
     weights: str = "small"
     """Name of weights that ship with the project, or path of a .safetensors file."""
+
+    engine: Literal["auto", "pytorch", "openvino"] = "auto"
+    """What runs it; auto takes OpenVINO on a processor where it is installed: about twice as fast."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where the network runs; auto takes a GPU where there is one."""
@@ -124,6 +129,22 @@ class VideoSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutputSettings:
+    """What `submit` hands in of the poses; `run` writes all of them. `tune` finds what suits precision or tracking."""
+
+    min_joint_score: float = 0.0
+    """Joints less sure than this are left out: 0 keeps all, which is best for average precision; a higher value spares
+    MOTA false joints, and too high a one costs it right ones."""
+
+    min_person_score: float = 0.0
+    """People less sure than this are left out: 0 keeps all; too high, people who are far or half hidden go."""
+
+    untracked: bool = False
+    """Whether people without an identity stay, each with one for this frame alone: average precision may gain by them,
+    MOTA counts most of them as false."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The whole tree."""
 
@@ -131,8 +152,10 @@ class Settings:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     grouping: GroupingConfig = field(default_factory=GroupingConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    refine: RefineConfig = field(default_factory=RefineConfig)
     render: RenderSettings = field(default_factory=RenderSettings)
     video: VideoSettings = field(default_factory=VideoSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
 
 
 def load(path: Path) -> Settings:

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from posetrack_app.config import Settings
+from posetrack_app.doubts import DoubtsWriter
 from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
 from posetrack_app.formats.parquet import ParquetWriter
@@ -250,7 +251,7 @@ def _tracked(pairs: Iterator[tuple[Frame, Poses]], tracker: Tracker, clock: Cloc
 class Sink:
     """Writes finished frames in a thread of its own: tables, picture, video.
 
-    `put` blocks while eight frames wait. An error of the thread is raised by the next `put` or by `close`.
+    `put` blocks while four frames wait. An error of the thread is raised by the next `put` or by `close`.
     """
 
     def __init__(
@@ -268,14 +269,14 @@ class Sink:
         self.poses = 0
         self.people: set[int] = set()
         self._clock = clock
-        self._queue: queue.Queue[tuple[Frame, Poses] | None] = queue.Queue(maxsize=8)
+        self._queue: queue.Queue[tuple[Frame, Poses] | None] = queue.Queue(maxsize=4)
         self._error: BaseException | None = None
         skeleton = estimator.skeleton
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from None
-        self._tables: list[ParquetWriter | PoseTrack2018Writer] = []
+        self._tables: list[ParquetWriter | PoseTrack2018Writer | DoubtsWriter] = []
         self._video: VideoWriter | None = None
         self._renderer = Renderer(skeleton, settings.render)
         try:
@@ -289,6 +290,8 @@ class Sink:
             self._tables.append(self._parquet)
             self._json = PoseTrack2018Writer(folder / "poses.json", video=source.name, skeleton=skeleton)
             self._tables.append(self._json)
+            self._doubts = DoubtsWriter(folder / "doubts.json", joints=len(skeleton.joints))
+            self._tables.append(self._doubts)
             if settings.video.enabled:
                 self._video = VideoWriter(
                     folder / "tracked.mp4",
@@ -362,6 +365,7 @@ class Sink:
         with self._clock.stage("tables"):
             self._parquet.add(frame.index, frame.pts, poses, frame.name)
             self._json.add(frame.index, frame.name, poses)
+            self._doubts.add(frame.index, frame.pts, poses)
         if self._video is not None:
             with self._clock.stage("render"):
                 image = self._renderer.draw(frame, poses)

@@ -51,7 +51,8 @@ def similarity(tracks: Bodies, poses: Bodies, sigmas: Array, *, variance: Array,
 
     OKS over the joints that both have, with the uncertainty of the prediction added to the variance of the labels: the
     vaguer the prediction, the farther the pose may lie. The area is that of the larger of the two bodies, since
-    the other may be seen in part only. Where few joints are shared, IoU of the boxes.
+    the other may be seen in part only. The root of the share of joints that are shared is a factor: of a person and a
+    fragment of them at the same place, the person fits better. Where few joints are shared, IoU of the boxes.
 
     Args:
         tracks: M people where they are predicted.
@@ -68,6 +69,7 @@ def similarity(tracks: Bodies, poses: Bodies, sigmas: Array, *, variance: Array,
     size = np.maximum(tracks.size[m], poses.size[n])
     a, b = tracks.xy[m], poses.xy[n]
     value, count = oks(a, b, shared, joint_variance(size, sigmas) + variance[m])
+    value *= np.sqrt(count / np.maximum(tracks.found[m].sum(axis=1), poses.found[n].sum(axis=1)))
     moved = np.einsum("pkc,pk->pc", b - a, shared / np.maximum(count, 1)[:, None])
     value[np.hypot(moved[:, 0], moved[:, 1]) > reach[m]] = 0
     few = (count < min(MIN_SHARED, len(sigmas))).nonzero()[0]

@@ -25,11 +25,11 @@ class TrackerConfig:
     """A strong pose from this score on is a person at once, without `birth_frames`. At 0 every flicker gets an
     identity; above 1 nobody does at once, and pictures that have nothing to do with each other give no identities."""
 
-    min_similarity: float = 0.2
+    min_similarity: float = 0.15
     """A pose less similar to a track than this is not that person. At 0 any pose within reach is; too high, people
     who move quickly are broken into pieces."""
 
-    max_sizes_per_second: float = 1.0
+    max_sizes_per_second: float = 0.35
     """How far, in body sizes a second, somebody may stray from the predicted path while not seen. At 0 nobody is found
     again who did anything unforeseen; too high, those who come take the identity of those who left."""
 
@@ -43,19 +43,20 @@ class TrackerConfig:
     by weak poses. At 0 a missed frame costs the precedence; too high, tracks that lost their person take poses of
     others, and weak poses keep them alive."""
 
-    death_seconds: float = 2.0
+    death_seconds: float = 4.0
     """A track unseen for longer is over, and who comes back later is new. It must exceed the time from one frame to
     the next: at 0 everybody is new in every frame. Too high, strangers inherit identities."""
 
-    coast_seconds: float = 0.15
-    """A person unseen for at most this long is written as predicted, with falling scores and the joints seen last. At
-    0 only what was seen is written, with gaps; too high, ghosts walk on where people stopped or left the picture."""
+    coast_seconds: float = 0.25
+    """A person who is missed for at most this long and then seen again is written as predicted in between, with falling
+    scores and the joints seen last; results come up to so much later. At 0 only what was seen is written, with gaps;
+    too high, people glide on where they were hidden, and results come late."""
 
     position_noise: float = 0.5
     """Error of the network's joints in units of OKS's `2 * sigma * size`. At 0 the filter follows every jitter; too
     high, it trusts its prediction and loses people who turn."""
 
-    acceleration: float = 2.0
+    acceleration: float = 3.0
     """How quickly joints change their velocity: root of the spectral density, body sizes / s^1.5. At 0 everything moves
     straight on; too high, predictions are vague, and neighbours are confused."""
 
@@ -63,9 +64,18 @@ class TrackerConfig:
     """Speed that a joint seen for the first time may have. At 0 people who run in are lost after their first frame;
     too high, they may be continued by a neighbour."""
 
-    damping_seconds: float = 0.5
+    damping_seconds: float = 0.35
     """Time in which the velocity of an unseen joint falls to 37 %. At 0 it stands still at once; too high, somebody who
     is hidden runs away from where they are."""
+
+    min_likeness: float = 0.85
+    """Where poses come with an appearance: who was lost must look at least this alike to be found again. At 0
+    strangers inherit identities; at 1 nobody is found again."""
+
+    recall_seconds: float = 30.0
+    """Where poses come with an appearance: how long somebody who is unseen is remembered by it, wherever they come
+    back. At 0 appearance finds nobody again who was unseen for longer than `death_seconds`; too high, strangers who
+    look alike inherit identities."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""

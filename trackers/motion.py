@@ -35,6 +35,13 @@ class Motion:
     def __len__(self) -> int:
         return len(self.xy)
 
+    def move(self, camera: Array) -> None:
+        """Move everything by an affine map of the picture, (2, 3)."""
+        turn = camera[:, :2]
+        self.xy = self.xy @ turn.T + camera[:, 2]
+        self.velocity = self.velocity @ turn.T
+        self.covariance *= abs(np.linalg.det(turn))
+
     def predict(self, seconds: float, *, acceleration: Array, damping_seconds: float) -> None:
         """Move everything on by some time.
 

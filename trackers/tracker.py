@@ -2,21 +2,23 @@
 
 In each frame, in this order: duplicates go; every track predicts; tracks seen lately take strong poses, then weak ones
 (the order of ByteTrack, Zhang et al. 2022); what is left of tracks and strong poses is compared once more, the wider
-the longer a track has not been seen; strong poses that are still left begin tracks.
+the longer a track has not been seen; then by what people look like, where that is known; strong poses that are still
+left begin tracks.
 
-Letters: N poses, K joints, M tracks.
+Letters: N poses, K joints, M tracks, D numbers that tell what somebody looks like.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from trackers.appearance import Gallery, clearly, directions, likeness
 from trackers.association import Array, Bodies, Mask, Rows, assign, duplicates, similarity
 from trackers.config import TrackerConfig
 from trackers.frames import COASTED, OBSERVED, FramePoses, TrackedFrame
@@ -40,6 +42,9 @@ SHRINK_SECONDS = 1.0
 JOINT_SECONDS = 0.5
 """A joint that was not seen for so long on a body that was is forgotten."""
 
+STRAY = 0.2
+"""Body sizes by which somebody may stray from the prediction at once: a start, a stop, a jolt of the camera."""
+
 HIDDEN_SIMILARITY = 0.5
 """A track that is not seen where somebody else stands as similar as this is hidden by them, and not drawn."""
 
@@ -49,8 +54,14 @@ class _Waiting:
     """A frame on its way out."""
 
     frame: TrackedFrame
+    clock: float
+    """When it was, on the tracker's own clock."""
     undecided: int = 0
     """Poses in it whose track may still become a person."""
+    coasted: list[_Track] = field(default_factory=list)
+    """Tracks of its last rows, which are predicted."""
+    returned: list[bool] = field(default_factory=list)
+    """Which of those were seen again."""
     gone: bool = False
     """Handed over: it is not changed any more."""
 
@@ -72,6 +83,7 @@ class _Track:
     joint_score: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
     early: list[tuple[_Waiting, int]] = field(default_factory=list)
     """Frames and rows in them that get the identity when there is one."""
+    looks: Gallery = field(default_factory=Gallery)
 
 
 class _Predicted(NamedTuple):
@@ -119,6 +131,8 @@ class Tracker:
         xy: npt.NDArray[np.floating],
         joint_score: npt.NDArray[np.floating],
         score: npt.NDArray[np.floating],
+        camera: npt.NDArray[np.floating] | None = None,
+        appearance: npt.NDArray[np.floating] | None = None,
     ) -> list[TrackedFrame]:
         """Take in the poses of the next frame and give the frames that are finished, in order.
 
@@ -128,20 +142,36 @@ class Tracker:
             xy: (N, K, 2), pixels.
             joint_score: (N, K), 0 where a joint was not found.
             score: (N,).
+            camera: (2, 3), affine map from places in the last frame to places in this one of what does not move by
+                itself; None: the camera stands still.
+            appearance: (N, D), what each person looks like: alike is a small angle between two of them. Rows of zeros
+                tell nothing.
         """
         poses = FramePoses.clean(xy, joint_score, score, joints=len(self._sigmas))
+        looks = None if appearance is None else directions(appearance, persons=len(score))
+        if camera is not None:
+            self._move(np.asarray(camera, dtype=np.float64))
         self._advance(seconds)
         gone, order, seen = self._people(poses)
         predicted = self._predicted()
-        owner = self._match(predicted, seen, poses.score[order])
+        owner = self._match(predicted, seen, poses.score[order], None if looks is None else looks[order])
         found_by = (owner >= 0).nonzero()[0]
         rows = owner[found_by]
-        self._learn(rows, seen.take(found_by))
+        self._learn(rows, seen if len(found_by) == len(owner) else seen.take(found_by))
         keep = (~gone).nonzero()[0]
-        waiting = _Waiting(self._frame_of(index, seconds, poses, keep, self._coasting(predicted, seen)))
-        for track, row in zip((self._tracks[row] for row in rows), order[found_by], strict=True):
-            track.score, track.joint_score = float(poses.score[row]), poses.joint_score[row]
-            self._register(track, waiting, int(np.searchsorted(keep, row)))
+        coasted = self._coasting(predicted, seen)
+        frame = self._frame_of(index, seconds, poses, keep, coasted)
+        tracks = [self._tracks[row] for row in coasted]
+        waiting = _Waiting(frame, self._clock, coasted=tracks, returned=[False] * len(tracks))
+        self._mark_returned({id(self._tracks[row]) for row in rows.tolist()})
+        seen_rows = order[found_by]
+        places = np.searchsorted(keep, seen_rows).tolist()
+        scores, found_rows = poses.score.tolist(), seen_rows.tolist()
+        for track, row, place in zip((self._tracks[row] for row in rows.tolist()), found_rows, places, strict=True):
+            track.score, track.joint_score = scores[row], poses.joint_score[row]
+            if looks is not None and track.score >= self.config.strong_score:
+                track.looks.add(looks[row], self._clock)
+            self._register(track, waiting, place)
         self._waiting.append(waiting)
         self._frame += 1
         return self._finished()
@@ -154,9 +184,19 @@ class Tracker:
         for track in self._tracks:
             if track.number < 0 and track.sightings == self._frame - track.began:
                 self._confirm(track)
-        self._keep(np.zeros(len(self._tracks), dtype=bool))
+        self._keep([False] * len(self._tracks))
         self._last_seconds = None
+        self._clock += self.config.coast_seconds + TINY_STEP_SECONDS  # nobody can come back now
         return self._finished()
+
+    def _move(self, camera: Array) -> None:
+        """Move all tracks as the camera moves the picture."""
+        if camera.shape != (2, 3) or not np.isfinite(camera).all():
+            raise ValueError(f"camera must be (2, 3) finite numbers, got {camera.shape}")
+        self._motion.move(camera)
+        scale = math.sqrt(abs(np.linalg.det(camera[:, :2])))
+        for track in self._tracks:
+            track.size *= scale
 
     def _advance(self, seconds: float) -> None:
         """Move the clock and all tracks on to this frame; tracks that are over go."""
@@ -166,7 +206,7 @@ class Tracker:
         if before is not None and step <= 0:
             step = TINY_STEP_SECONDS
         self._clock += step
-        self._keep(np.array([self._lives(track) for track in self._tracks], dtype=bool))
+        self._keep([self._lives(track) for track in self._tracks])
         if self._tracks:
             density = (self.config.acceleration * np.array([track.size for track in self._tracks])) ** 2
             self._motion.predict(step, acceleration=density, damping_seconds=self.config.damping_seconds)
@@ -174,17 +214,22 @@ class Tracker:
     def _lives(self, track: _Track) -> bool:
         if track.number < 0 and self._frame - track.last_frame > 2:
             return False
-        return self._clock - track.last_seconds <= self.config.death_seconds
+        config = self.config
+        limit = max(config.death_seconds, config.recall_seconds) if track.looks else config.death_seconds
+        return self._clock - track.last_seconds <= limit
 
     def _people(self, poses: FramePoses) -> tuple[Mask, Rows, Bodies]:
         """Which poses are duplicates, (N,); rows of the others that have joints, strongest first; and their bodies."""
         order = poses.strongest_first()
         xy, found = poses.xy[order].astype(np.float64), poses.joint_score[order] > 0
         some = found.any(axis=1)
-        order, xy, found = order[some], xy[some], found[some]
+        if not some.all():
+            order, xy, found = order[some], xy[some], found[some]
         bodies = Bodies.of(xy, found, np.maximum(body_size(xy, found), MIN_SIZE_PIXELS))
         double = duplicates(bodies, self._sigmas, minimum=self.config.duplicate_oks)
         gone = np.zeros(len(poses.score), dtype=bool)
+        if not double.any():
+            return gone, order, bodies
         gone[order[double]] = True
         return gone, order[~double], bodies.take(~double)
 
@@ -192,7 +237,7 @@ class Tracker:
         """Where all tracks are now, and how far from there they may be found."""
         size = np.array([track.size for track in self._tracks], dtype=np.float64)
         unseen = self._clock - np.array([track.last_seconds for track in self._tracks], dtype=np.float64)
-        drift = self.config.max_sizes_per_second * size * unseen
+        drift = size * (STRAY + self.config.max_sizes_per_second * unseen)
         return _Predicted(
             bodies=Bodies.of(self._motion.xy, self._motion.known, size),
             variance=self._motion.covariance[0],
@@ -200,26 +245,42 @@ class Tracker:
             unseen=unseen,
         )
 
-    def _match(self, predicted: _Predicted, seen: Bodies, score: npt.NDArray[np.float32]) -> Rows:
+    def _match(self, predicted: _Predicted, seen: Bodies, score: npt.NDArray[np.float32], looks: Array | None) -> Rows:
         """The track of each pose, (N,); new tracks are appended, -1 means none."""
         owner = np.full(len(score), -1, dtype=np.intp)
         free = np.ones(len(self._tracks), dtype=bool)
         strong = score >= self.config.strong_score
         recent = np.array([self._frame - track.last_frame <= 1 for track in self._tracks], dtype=bool)
         recent |= predicted.unseen <= self.config.recent_seconds
-        for tracks, poses, lost in ((recent, strong, False), (recent, ~strong, False), (free, strong, True)):
+        alive = predicted.unseen <= self.config.death_seconds
+        for tracks, poses, lost in ((recent, strong, False), (recent, ~strong, False), (alive, strong, True)):
             m, n = (tracks & free).nonzero()[0], (poses & (owner < 0)).nonzero()[0]
             if len(m) and len(n):
-                value = self._similarity(predicted.take(m), seen.take(n), lost=lost)
+                tracks_left = predicted if len(m) == len(free) else predicted.take(m)
+                poses_left = seen if len(n) == len(owner) else seen.take(n)
+                value = self._similarity(tracks_left, poses_left, lost=lost)
+                if lost and looks is not None:
+                    like = self._likeness(m, looks[n])
+                    value[(like < self.config.min_likeness) & ~recent[m, None]] = 0
                 rows, columns = assign(value, minimum=self.config.min_similarity)
                 owner[n[columns]] = m[rows]
                 free[m[rows]] = False
+        if looks is not None:
+            m, n = free.nonzero()[0], (strong & (owner < 0)).nonzero()[0]
+            if len(m) and len(n):
+                rows, columns = assign(clearly(self._likeness(m, looks[n])), minimum=self.config.min_likeness)
+                owner[n[columns]] = m[rows]
+                self._motion.known[m[rows]] = False  # where they were says nothing about how they move
         new = (strong & (owner < 0)).nonzero()[0]
         if len(new):
             owner[new] = len(self._tracks) + np.arange(len(new))
             self._motion.add(len(new))
             self._tracks.extend(_Track(began=self._frame) for _ in new)
         return owner
+
+    def _likeness(self, rows: Rows, looks: Array) -> Array:
+        """How much each pose looks like each track, (M, N): NaN where nothing is known."""
+        return likeness([self._tracks[row].looks for row in rows.tolist()], looks)
 
     def _similarity(self, tracks: _Predicted, seen: Bodies, *, lost: bool) -> Array:
         """Of tracks and poses, (M, N); wider for tracks that may have strayed while they were lost."""
@@ -263,6 +324,16 @@ class Tracker:
 
     def _frame_of(self, index: int, seconds: float, poses: FramePoses, keep: Rows, coasting: list[int]) -> TrackedFrame:
         """The poses to keep, without identities yet, and the coasting tracks."""
+        if not coasting:
+            return TrackedFrame(
+                index=index,
+                seconds=seconds,
+                xy=poses.xy[keep],
+                joint_score=poses.joint_score[keep],
+                score=poses.score[keep],
+                track_id=np.full(len(keep), -1, dtype=np.int64),
+                origin=np.full(len(keep), OBSERVED, dtype=np.uint8),
+            )
         xy, joint_score, score = [poses.xy[keep]], [poses.joint_score[keep]], [poses.score[keep]]
         for row in coasting:
             track = self._tracks[row]
@@ -283,6 +354,12 @@ class Tracker:
             origin=np.repeat(np.array([OBSERVED, COASTED], dtype=np.uint8), [len(keep), len(coasting)]),
         )
 
+    def _mark_returned(self, seen: set[int]) -> None:
+        """Tell the frames that wait which of their coasted tracks were seen now."""
+        for waiting in self._waiting:
+            for number, track in enumerate(waiting.coasted):
+                waiting.returned[number] |= id(track) in seen
+
     def _register(self, track: _Track, waiting: _Waiting, row: int) -> None:
         """Give a sighting its identity, now or when there is one."""
         config = self.config
@@ -302,22 +379,43 @@ class Tracker:
                 waiting.undecided -= 1
         track.early.clear()
 
-    def _keep(self, keep: Mask) -> None:
-        """Drop all tracks but these, (M,); what waits for them waits no longer."""
-        if keep.all():
+    def _keep(self, keep: list[bool]) -> None:
+        """Drop all tracks but these M; what waits for them waits no longer."""
+        if all(keep):
             return
         for track, stays in zip(self._tracks, keep, strict=True):
             if not stays:
                 for waiting, _ in track.early:
                     waiting.undecided -= 1
         self._tracks = [track for track, stays in zip(self._tracks, keep, strict=True) if stays]
-        self._motion.keep(keep)
+        self._motion.keep(np.array(keep, dtype=bool))
 
     def _finished(self) -> list[TrackedFrame]:
         """The frames at the head of the queue that wait for nobody, or have waited long enough."""
         done = []
-        while self._waiting and (not self._waiting[0].undecided or len(self._waiting) > self.config.birth_frames):
+        while self._waiting and not self._must_wait(self._waiting[0]):
             waiting = self._waiting.popleft()
             waiting.gone = True
-            done.append(waiting.frame)
+            done.append(waiting.frame if all(waiting.returned) else _without(waiting.frame, waiting.returned))
         return done
+
+    def _must_wait(self, waiting: _Waiting) -> bool:
+        if waiting.undecided and len(self._waiting) <= self.config.birth_frames:
+            return True
+        return any(
+            not back and 0 < self._clock - track.last_seconds <= self.config.coast_seconds
+            for track, back in zip(waiting.coasted, waiting.returned, strict=True)
+        )
+
+
+def _without(frame: TrackedFrame, returned: list[bool]) -> TrackedFrame:
+    """The frame without those of its coasted rows, its last ones, whose people did not come back."""
+    keep = np.append(np.ones(len(frame.score) - len(returned), dtype=bool), returned)
+    return replace(
+        frame,
+        xy=frame.xy[keep],
+        joint_score=frame.joint_score[keep],
+        score=frame.score[keep],
+        track_id=frame.track_id[keep],
+        origin=frame.origin[keep],
+    )

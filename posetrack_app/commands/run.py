@@ -60,7 +60,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> int:
-    """Find and follow every person: tracked.mp4, poses.json, poses.parquet and run.json for each input."""
+    """Find and follow every person: tracked.mp4, poses.json, poses.parquet, doubts.json and run.json for each input."""
     settings = settings_of(
         config,
         assignments,
@@ -114,7 +114,7 @@ def _with_folders(sources: list[Source], out: Path) -> list[tuple[Source, Path]]
     return jobs
 
 
-_FINAL_NAMES = ("tracked.mp4", "poses.json", "poses.parquet", "run.json")
+_FINAL_NAMES = ("tracked.mp4", "poses.json", "poses.parquet", "doubts.json", "run.json")
 
 
 def _refuse_existing(folder: Path, *, overwrite: bool) -> None:

@@ -55,7 +55,7 @@ def test_run_writes_what_it_promises(clip: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     names = {path.name for path in (tmp_path / "grey").iterdir()}
-    assert names == {"tracked.mp4", "poses.json", "poses.parquet", "run.json"}
+    assert names == {"tracked.mp4", "poses.json", "poses.parquet", "doubts.json", "run.json"}
     again = call("run", clip, "--out", tmp_path)
     assert again.returncode == 1
     assert "--overwrite" in the_error(again)

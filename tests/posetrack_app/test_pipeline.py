@@ -116,6 +116,7 @@ def test_data_only(tmp_path: Path) -> None:
     report = run(draw(tmp_path / "walk.mp4", 5), tmp_path / "out", assignments=["video.enabled=false"])
     assert report.frames_written == 5
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "doubts.json",
         "poses.json",
         "poses.parquet",
         "run.json",
@@ -149,7 +150,12 @@ def test_an_interruption_keeps_what_was_finished(
     with pytest.raises((KeyboardInterrupt, InputError)):
         run(draw(tmp_path / "walk.mp4", 40), tmp_path / "out", estimator=PlantedEstimator(on_frame=stop))
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"tracked.partial.mp4", "poses.partial.json", "poses.partial.parquet", "run.partial.json"}
+    assert names == {
+        f"{name}.partial.{form}"
+        for name, form in (
+            ("tracked", "mp4"), ("poses", "json"), ("poses", "parquet"), ("doubts", "json"), ("run", "json"),
+        )
+    }  # fmt: skip
     rows = list(parquet.read(tmp_path / "out" / "poses.partial.parquet"))
     assert 15 <= len(rows) <= 30
     written = json.loads((tmp_path / "out" / "run.partial.json").read_text())

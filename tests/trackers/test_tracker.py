@@ -100,10 +100,14 @@ def test_invariants(drawn: tuple[list[tuple[float, dict[str, np.ndarray]]], int]
     video, joints = drawn
     tracker = Tracker(CONFIG, sigmas=SIGMAS[:joints])
     done: list[TrackedFrame] = []
+    times = [0.0]
     for number, (seconds, people) in enumerate(video):
         before = {name: array.copy() for name, array in people.items()}
         done += tracker.update(index=3 * number + 5, seconds=seconds, **people)
-        assert number + 1 - len(done) <= CONFIG.birth_frames, "too late"
+        step = seconds - video[number - 1][0] if number else 0.0
+        times.append(times[-1] + (step if step > 0 else 0.01))
+        waited = times[-1] - times[len(done) + 1] if len(done) <= number else 0
+        assert number + 1 - len(done) <= CONFIG.birth_frames or waited <= CONFIG.coast_seconds, "too late"
         assert all(array.tobytes() == people[name].tobytes() for name, array in before.items()), "input changed"
     handed_over = [frame.track_id.copy() for frame in done]
     done += tracker.flush()
@@ -214,7 +218,7 @@ def test_one_who_is_hidden_while_passing_behind_another_is_found_again() -> None
     assert {name for frame in frames for name in ids(frame)} == {0, 1}
 
 
-@pytest.mark.parametrize(("gone", "back"), [(1.9, 0), (2.2, 1)])
+@pytest.mark.parametrize(("gone", "back"), [(3.9, 0), (4.2, 1)])
 @pytest.mark.parametrize("rate", [10.0, 50.0])
 def test_who_comes_back_in_time_is_the_same(gone: float, back: int, rate: float) -> None:
     count = round(rate)
@@ -279,7 +283,7 @@ def test_duplicates_go_and_neighbours_stay() -> None:
 
 
 def test_coasting_goes_on_a_little_and_fades() -> None:
-    story: list[list[Person]] = [[(3.0 * i, 0, 0.8)] for i in range(20)] + [[]] * 10
+    story: list[list[Person]] = [[] if 20 <= i < 24 else [(3.0 * i, 0, 0.8)] for i in range(30)]
     frames = track(story, replace(CONFIG, coast_seconds=0.17))
     coasted = [frame for frame in frames if (frame.origin == COASTED).any()]
     assert [frame.index for frame in coasted] == [20, 21, 22, 23]
@@ -293,12 +297,20 @@ def test_coasting_goes_on_a_little_and_fades() -> None:
     assert not any((frame.origin == COASTED).any() for frame in track(story, replace(CONFIG, coast_seconds=0.0)))
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_nobody_coasts_who_does_not_come_back_in_time(back: bool) -> None:
+    story = [[] if 20 <= i < 25 or (i >= 25 and not back) else [(3.0 * i, 0, 0.8)] for i in range(30)]
+    frames = track(story, replace(CONFIG, coast_seconds=0.17))
+    assert not any((frame.origin == COASTED).any() for frame in frames)
+    assert {name for frame in frames for name in ids(frame)} == {0}
+
+
 def test_coasting_shows_only_the_joints_that_were_seen_last() -> None:
     people = poses([(0, 0, 0.9)])
     half = {name: array.copy() for name, array in people.items()}
     half["joint_score"][0, 8:] = 0
     half["xy"][0, 8:] = 0
-    frames = track_all([(0.0, people), (0.04, people), (0.08, half), (0.12, poses([]))], CONFIG)
+    frames = track_all([(0.0, people), (0.04, people), (0.08, half), (0.12, poses([])), (0.16, people)], CONFIG)
     assert ((frames[3].joint_score[0] > 0) == (half["joint_score"][0] > 0)).all()
     assert (frames[3].xy[0, 8:] == 0).all()
 
@@ -411,3 +423,110 @@ def test_every_setting_may_be_zero_or_large(name: str) -> None:
         frames = track(story, replace(CONFIG, **{name: value}))
         assert len(frames) == 12
         assert all(np.isfinite(frame.xy).all() for frame in frames)
+
+
+# Camera and appearance.
+
+
+def swing(i: int) -> np.ndarray:
+    """Where the camera is in frame i: whole body sizes away within a few frames."""
+    return np.array([70 * np.sin(0.9 * i), 20 * np.cos(0.5 * i)])
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_swinging_camera_loses_nobody_if_it_is_told_of(told: bool) -> None:
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    done: list[TrackedFrame] = []
+    for i in range(40):
+        people = poses([(2.0 * i, 0, 0.9), (90 + 2.0 * i, 0, 0.9)])
+        people["xy"] = people["xy"] + swing(i).astype(np.float32)
+        camera = np.column_stack([np.eye(2), swing(i) - swing(max(i - 1, 0))])
+        done += tracker.update(index=i, seconds=i / 25, **people, camera=camera if told else None)
+    done += tracker.flush()
+    assert all(ids(frame) == [0, 1] for frame in done) == told
+
+
+def test_turning_and_zooming_of_the_camera_is_followed() -> None:
+    """A picture that turns about its corner and grows: people stand still in the world."""
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    turn = 1.05 * np.array([[np.cos(0.2), -np.sin(0.2)], [np.sin(0.2), np.cos(0.2)]])
+    people = poses([(400, 100, 0.9), (480, 100, 0.9)])
+    whole = np.eye(2)
+    done: list[TrackedFrame] = []
+    for i in range(15):
+        seen = {**people, "xy": people["xy"] @ whole.T}
+        done += tracker.update(index=i, seconds=i / 25, **seen, camera=np.column_stack([turn, [0, 0]]))
+        whole = turn @ whole
+    assert all(ids(frame) == [0, 1] for frame in done + tracker.flush())
+
+
+def test_a_wrong_camera_is_named() -> None:
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    with pytest.raises(ValueError, match=r"camera must be \(2, 3\)"):
+        tracker.update(index=0, seconds=0, **poses([]), camera=np.eye(3))
+
+
+LOOKS = np.random.default_rng(3).normal(size=(4, 16)) + 0.8
+"""What four people look like: alike in much."""
+
+
+def track_looks(story: Sequence[Sequence[tuple[int, float]]], config: TrackerConfig = CONFIG) -> list[TrackedFrame]:
+    """All frames of a story told as who stands at which x."""
+    rng = np.random.default_rng(0)
+    tracker = Tracker(config, sigmas=SIGMAS)
+    done: list[TrackedFrame] = []
+    for i, people in enumerate(story):
+        looks = np.array([LOOKS[who] for who, _ in people]).reshape(-1, 16)
+        done += tracker.update(
+            index=i,
+            seconds=i / 25,
+            **poses([(x, 0, 0.9) for _, x in people]),
+            appearance=looks + rng.normal(0, 0.1, looks.shape),
+        )
+    return done + tracker.flush()
+
+
+def test_who_comes_back_elsewhere_after_long_is_known_by_appearance() -> None:
+    both = [(0, 0.0), (1, 300.0)]
+    frames = track_looks([both] * 25 + [[]] * 200 + [[(1, 900.0), (0, 600.0)]] * 5)
+    assert ids(frames[0]) == [0, 1]
+    assert ids(frames[-1]) == [1, 0]
+    forgotten = track_looks([both] * 25 + [[]] * 200 + [[(1, 900.0)]] * 5, replace(CONFIG, recall_seconds=5.0))
+    assert ids(forgotten[-1]) == [2]
+
+
+def test_a_stranger_at_the_same_place_is_somebody_new() -> None:
+    frames = track_looks([[(0, 0.0)]] * 25 + [[]] * 25 + [[(2, 3.0)]] * 5)
+    assert ids(frames[0]) == [0]
+    assert ids(frames[-1]) == [1]
+
+
+def test_twins_are_not_guessed_at() -> None:
+    """Two who look the same and come back far away are new: either could be either."""
+    story = [[(3, 0.0), (3, 300.0)]] * 25 + [[]] * 50 + [[(3, 900.0)]] * 5
+    assert ids(track_looks(story)[-1]) == [2]
+
+
+def test_appearance_that_tells_nothing_changes_nothing() -> None:
+    story = [[(0, 0, 0.9)]] * 10 + [[]] * 20 + [[(3, 0, 0.9)]] * 5
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    done: list[TrackedFrame] = []
+    for i, people in enumerate(story):
+        looks = np.full((len(people), 8), np.nan if i % 2 else 0.0)
+        done += tracker.update(index=i, seconds=i / 25, **poses(people), appearance=looks)
+    assert [ids(frame) for frame in done + tracker.flush()] == [ids(frame) for frame in track(story)]
+
+
+def test_a_wrong_appearance_is_named() -> None:
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    with pytest.raises(ValueError, match=r"appearance of 1 poses must be \(1, D\), got \(2, 8\)"):
+        tracker.update(index=0, seconds=0, **poses([(0, 0, 0.9)]), appearance=np.ones((2, 8)))
+
+
+def test_a_double_does_not_take_the_identity() -> None:
+    """Part of a person, found a second time for a few frames, fits as well as the person, but with fewer joints."""
+    people, part = poses([(0, 0, 0.8)]), only(poses([(9, 4, 0.5)]), slice(6))
+    both = {name: np.concatenate([people[name], part[name]]) for name in people}
+    story = [people] * 6 + [both] * 2 + [people] * 3 + [both] + [people] * 5
+    frames = track_all([(i / 25, seen) for i, seen in enumerate(story)], CONFIG)
+    assert all(frame.track_id[0] == 0 for frame in frames)

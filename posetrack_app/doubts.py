@@ -1,0 +1,59 @@
+"""Suspected mistakes of identity, as they are found and as a file: `doubts.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from posetrack_app.errors import OutputError
+from posetrack_app.types import Poses
+from trackers.doubts import Doubt, DoubtFinder
+
+__all__ = ["DoubtsWriter", "write_doubts"]
+
+
+class DoubtsWriter:
+    """Looks at poses as they come; the file gets its final name when it is complete."""
+
+    def __init__(self, path: Path, *, joints: int) -> None:
+        """Start the file of a video whose poses have so many joints."""
+        self._path = path
+        self._finder = DoubtFinder(joints=joints)
+
+    def add(self, index: int, seconds: float, poses: Poses) -> None:
+        """The people of one frame, possibly nobody."""
+        self._finder.add(
+            index=index,
+            seconds=seconds,
+            xy=poses.xy,
+            joint_score=poses.joint_score,
+            score=poses.score,
+            track_id=poses.track_id,
+            origin=poses.origin,
+        )
+
+    def close(self) -> None:
+        """Write the file under its final name."""
+        write_doubts(self._path, self._finder.close())
+
+    def abort(self) -> None:
+        """Write what was found, under its partial name."""
+        write_doubts(self._path, self._finder.close(), complete=False)
+
+
+def write_doubts(path: Path, doubts: Iterable[Doubt], *, complete: bool = True) -> None:
+    """Write `{"doubts": [{"seconds", "frame", "kind", "tracks", "why", "confidence"}]}`, in order of time.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+    content = {"doubts": [asdict(doubt) for doubt in doubts]}
+    try:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        if complete:
+            partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None

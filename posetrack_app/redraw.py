@@ -1,0 +1,85 @@
+"""Saved poses drawn onto their video again, without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from posetrack_app.config import Settings
+from posetrack_app.errors import InputError
+from posetrack_app.formats.sequence import PoseSequence
+from posetrack_app.render import Renderer
+from posetrack_app.video import Source, VideoInfo, VideoReader, VideoWriter
+
+__all__ = ["Redrawn", "redraw"]
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """What was written."""
+
+    frames: int
+    """Frames of the video."""
+
+    warnings: list[str]
+    """What a viewer should know."""
+
+
+def redraw(
+    sequence: PoseSequence,
+    source: Source,
+    path: Path,
+    *,
+    settings: Settings,
+    opened: Callable[[VideoInfo], Callable[[], None]] = lambda info: lambda: None,
+) -> Redrawn:
+    """Draw the people of `sequence` onto the frames of `source`; frames are matched by their index.
+
+    Args:
+        sequence: Saved poses.
+        source: The video that they were found in.
+        path: Where to write; its folder must exist.
+        settings: `input`, `render` and `video` count.
+        opened: Called when the video is open; gives the function to call for each finished frame.
+
+    Raises:
+        InputError: the video has another size or another number of frames than the poses tell.
+        OutputError: the video cannot be written.
+    """
+    poses = {frame.index: frame.poses for frame in sequence.frames}
+    count = max(poses, default=-1) + 1
+    with VideoReader(source, queue_frames=settings.input.queue_frames, image_rate=settings.input.image_rate) as reader:
+        info = reader.info
+        if sequence.width and (sequence.width, sequence.height) != (info.width, info.height):
+            raise InputError(
+                f"{source.shown} has frames of {info.width}x{info.height} pixels, the poses are of a video of "
+                f"{sequence.width}x{sequence.height}; --video must name the video that they were found in"
+            )
+        progress = opened(info)
+        renderer = Renderer(sequence.skeleton, settings.render)
+        with VideoWriter(
+            path,
+            width=info.width,
+            height=info.height,
+            rate=info.average_rate,
+            audio_from=Path(source.location) if info.has_audio else None,
+            quality=settings.video.quality,
+        ) as writer:
+            frames = 0
+            for frame in reader:
+                if frame.index not in poses:
+                    raise _other_length(source, f"more than {frame.index}", count)
+                writer.write(renderer.draw(frame, poses[frame.index]), frame.pts)
+                frames += 1
+                progress()
+            if frames < count:
+                raise _other_length(source, str(frames), count)
+        return Redrawn(frames, [*reader.warnings, *writer.warnings])
+
+
+def _other_length(source: Source, frames: str, count: int) -> InputError:
+    return InputError(
+        f"{source.shown} has {frames} frames, the poses are of a video of {count}; "
+        f"--video must name the video that they were found in"
+    )

@@ -1,0 +1,226 @@
+"""Joints without their tremor: zero-phase filters for whole tracks, and a filter for frames as they come.
+
+Letters: n samples, C channels, R rows, K joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.interpolate import CubicSpline
+from scipy.signal import butter, sosfiltfilt
+
+from trackers.oks import Array, Mask, body_size
+from trackers.table import Rows, TrackTable
+
+__all__ = ["OneEuro", "Smoothing", "butterworth", "savitzky_golay", "smooth"]
+
+Smoothing = Literal["none", "butterworth", "savgol", "one-euro"]
+
+PASSES = 2
+"""Forwards and backwards."""
+
+UNEVEN = 0.02
+"""Times whose steps differ by less than this part count as regular."""
+
+PAUSE_STEPS = 4.0
+"""Where a step is so many times the usual one, nothing is smoothed across it."""
+
+FEWEST = 5
+"""Runs of fewer samples are left alone."""
+
+DEGREE = 2
+"""Of Savitzky-Golay's polynomials."""
+
+ONE_EURO_BETA = 5.0
+"""Hertz by which the cutoff of One-Euro rises for each body size a second."""
+
+
+def butterworth(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
+    """Second-order Butterworth low-pass, forwards and backwards: fourth order without delay.
+
+    The gain at `cutoff_hz` is 1 / sqrt(2) after both passes: that of one pass is set higher by Winter's correction
+    (Biomechanics and Motor Control of Human Movement, 2.2.4.4). Irregular times are brought onto a regular grid and
+    back by cubic splines. A cutoff that the rate cannot carry changes nothing.
+
+    Args:
+        seconds: (n,), ascending.
+        values: (n, C).
+        cutoff_hz: Slower movements stay, faster ones go.
+    """
+    n = len(seconds)
+    if n < FEWEST:
+        return values.copy()
+    steps = np.diff(seconds)
+    step = float(np.median(steps))
+    regular = bool((np.abs(steps - step) <= UNEVEN * step).all())
+    grid = seconds if regular else np.linspace(seconds[0], seconds[-1], round((seconds[-1] - seconds[0]) / step) + 1)
+    rate = (len(grid) - 1) / (grid[-1] - grid[0])
+    corrected = np.tan(np.pi * cutoff_hz / rate) / (2 ** (1 / PASSES) - 1) ** 0.25 if cutoff_hz < rate / 2 else np.inf
+    share = 2 * np.arctan(corrected) / np.pi  # of the Nyquist frequency
+    if len(grid) < FEWEST or not 0 < share < 1:
+        return values.copy()
+    sections = butter(2, share, output="sos")
+    even = values if regular else CubicSpline(seconds, values)(grid)
+    pad = min(len(grid) - 1, round(rate / cutoff_hz) + 3)
+    filtered = sosfiltfilt(sections, even, axis=0, padtype="odd", padlen=pad)
+    result: Array = filtered if regular else CubicSpline(grid, filtered)(seconds)
+    return result
+
+
+def savitzky_golay(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
+    """Savitzky-Golay: each value from the parabola through its neighbours, by least squares, at the true times.
+
+    The window is the one that leaves about 1 / sqrt(2) of a movement of `cutoff_hz`; near the ends the first and the
+    last window serve. On regular times this is `scipy.signal.savgol_filter`.
+
+    Args:
+        seconds: (n,), ascending.
+        values: (n, C).
+        cutoff_hz: Slower movements stay, faster ones go.
+    """
+    n = len(seconds)
+    step = float(np.median(np.diff(seconds))) if n > 1 else 1.0
+    half = _half_window(2 * np.pi * cutoff_hz * step, (n - 1) // 2)
+    window = 2 * half + 1
+    if n < FEWEST or window <= DEGREE + 1:
+        return values.copy()
+    first = np.clip(np.arange(n) - half, 0, n - window)
+    inside = first[:, None] + np.arange(window)  # (n, window)
+    time = (seconds[inside] - seconds[:, None]) / (half * step)
+    powers = time[..., None] ** np.arange(DEGREE + 1)  # (n, window, degree + 1)
+    weight = np.linalg.pinv(powers)[:, 0]  # the polynomial's value at time 0
+    result: Array = np.einsum("nw,nwc->nc", weight, values[inside])
+    return result
+
+
+def _half_window(turn: float, most: int) -> int:
+    """Half of the window of a parabola whose gain at `turn` radians a sample is nearest to 1 / sqrt(2)."""
+    half, gain = 1, 1.0  # a parabola goes through three points
+    while half < most:
+        m = half + 1
+        k = np.arange(-m, m + 1)
+        weight = 3 * (3 * m * m + 3 * m - 1 - 5 * k * k) / ((2 * m - 1) * (2 * m + 1) * (2 * m + 3))
+        longer = float((weight * np.cos(turn * k)).sum())
+        if abs(longer - 0.5**0.5) > abs(gain - 0.5**0.5):
+            break
+        half, gain = m, longer
+    return half
+
+
+class OneEuro:
+    """Smooths the joints of one person as they come: still joints much, fast ones hardly (Casiez et al., CHI 2012).
+
+    Speed counts in body sizes a second, so that near and far people are smoothed alike.
+    """
+
+    def __init__(self, *, cutoff_hz: float = 1.0, beta: float = ONE_EURO_BETA, speed_cutoff_hz: float = 1.0) -> None:
+        """Start with nothing seen.
+
+        Args:
+            cutoff_hz: Cutoff for a joint at rest; lower is calmer, and lags more.
+            beta: Hertz by which the cutoff rises for each body size a second; 0 lags behind everything that moves.
+            speed_cutoff_hz: Cutoff of the speed itself.
+        """
+        self._cutoff, self._beta, self._speed_cutoff = cutoff_hz, beta, speed_cutoff_hz
+        self._xy: Array | None = None
+        self._velocity: Array = np.zeros(0)
+        self._seconds: Array = np.zeros(0)
+
+    def update(self, seconds: float, xy: Array, found: Mask, *, size: float) -> Array:
+        """The smoothed joints of the next frame, (K, 2); a joint that is not found keeps its place in `xy`.
+
+        Args:
+            seconds: Time of the frame.
+            xy: (K, 2), pixels.
+            found: (K,). A joint begins anew after a frame in which it was not found.
+            size: Body size, pixels.
+        """
+        if self._xy is None:
+            self._xy, self._velocity = xy.astype(np.float64), np.zeros_like(xy, dtype=np.float64)
+            self._seconds = np.full(len(xy), -np.inf)
+        step = seconds - self._seconds
+        known = np.isfinite(step) & (step > 0)
+        step = np.where(known, step, 1.0)
+        speed = (xy - self._xy) / step[:, None] / max(size, 1.0)
+        velocity = self._velocity + _share(self._speed_cutoff, step)[:, None] * (speed - self._velocity)
+        cutoff = self._cutoff + self._beta * np.hypot(velocity[:, 0], velocity[:, 1])
+        smoothed = self._xy + _share(cutoff, step)[:, None] * (xy - self._xy)
+        self._velocity = np.where((found & known)[:, None], velocity, 0.0)
+        self._xy = np.where((found & known)[:, None], smoothed, xy)
+        self._seconds = np.where(found, seconds, -np.inf)
+        return self._xy.copy()
+
+
+def _share(cutoff_hz: float | Array, step: Array) -> Array:
+    """What a first-order low-pass takes of a new value."""
+    turn = 2 * np.pi * cutoff_hz * step
+    share: Array = turn / (1 + turn)
+    return share
+
+
+def smooth(table: TrackTable, *, method: Smoothing, cutoff_hz: float) -> tuple[TrackTable, dict[str, int]]:
+    """Smooth every track, joint by joint over runs without holes; the values before stay in `raw_xy`.
+
+    What was smoothed before is smoothed anew from its raw values, so that smoothing twice is smoothing once.
+
+    Returns:
+        The table, and how many joints were smoothed and how many were in runs too short for it.
+    """
+    xy = np.where(np.isnan(table.raw_xy), table.xy, table.raw_xy)
+    raw = np.full_like(xy, np.nan)
+    if method == "none":
+        return replace(table, xy=xy, raw_xy=raw), {"joints": 0, "too_short": 0}
+    result, found = xy.copy(), table.found
+    size = body_size(xy.astype(np.float64), found)
+    step = np.diff(table.times)
+    usual = float(np.median(step)) if len(step) else 0.0
+    pause = np.concatenate([[True], (step <= 0) | (step > PAUSE_STEPS * usual)])  # before each frame
+    done = short = 0
+    for _, track in table.tracks():
+        begins = np.concatenate([[True], np.diff(table.frame[track]) != 1]) | pause[table.frame[track]]
+        for rows in np.split(track, begins.nonzero()[0][1:]):
+            for joints, run in _runs(found[rows]):
+                part = rows[run]
+                if len(part) < FEWEST:
+                    short += len(part) * len(joints)
+                    continue
+                at = np.ix_(part, joints)
+                values = xy[at].astype(np.float64)  # (n, joints, 2)
+                seconds = table.times[table.frame[part]]
+                result[at] = _filtered(method, seconds, values, size[part], cutoff_hz)
+                raw[at] = xy[at]
+                done += len(part) * len(joints)
+    return replace(table, xy=result, raw_xy=raw), {"joints": done, "too_short": short}
+
+
+def _runs(found: Mask) -> list[tuple[Rows, slice]]:
+    """Runs without holes of (n, K): joints and the samples that they share; whole ones together, which is quicker."""
+    whole = np.asarray(found.all(axis=0))
+    runs = [(np.flatnonzero(whole), slice(0, len(found)))] if whole.any() else []
+    some = np.asarray(found.any(axis=0)) & ~whole
+    for joint in np.flatnonzero(some).tolist():
+        edges = np.diff(found[:, joint].astype(np.int8), prepend=0, append=0)
+        pairs = zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True)
+        runs += [(np.array([joint]), slice(start, stop)) for start, stop in pairs]
+    return runs
+
+
+def _filtered(
+    method: Smoothing, seconds: Array, values: Array, size: Array, cutoff_hz: float
+) -> npt.NDArray[np.floating]:
+    """One run, (n, joints, 2)."""
+    if method == "one-euro":
+        online, everything = OneEuro(cutoff_hz=cutoff_hz), np.ones(values.shape[1], dtype=bool)
+        return np.stack(
+            [
+                online.update(time, xy, everything, size=body)
+                for time, xy, body in zip(seconds.tolist(), values, size.tolist(), strict=True)
+            ]
+        )
+    flat = values.reshape(len(values), -1)
+    whole = butterworth if method == "butterworth" else savitzky_golay
+    return whole(seconds, flat, cutoff_hz=cutoff_hz).reshape(values.shape)
