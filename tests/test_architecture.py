@@ -19,6 +19,7 @@ ONLY: dict[str, set[str]] = {
     "formats": {"types", "errors", "config", "formats"},
     "video": {"types", "errors", "config", "video"},
     "render": {"types", "errors", "config", "render"},
+    "view": {"types", "errors", "config", "formats", "render", "view"},
 }
 
 

@@ -1,0 +1,82 @@
+"""What a browser needs to know of a video file: whether it plays it, and when it shows which frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from posetrack_app.errors import InputError
+
+__all__ = ["Media", "look_at", "shown_times"]
+
+Times = npt.NDArray[np.float64]
+
+_FILES = {".mp4", ".m4v", ".mov", ".webm"}
+_CODECS = {"h264", "vp8", "vp9", "av1"}
+_PIXELS = {"yuv420p", "yuvj420p", None}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Media:
+    """One video file."""
+
+    path: Path
+    """Where it is."""
+
+    times: Times
+    """float64: presentation time of each frame in seconds on the clock of the file, ascending."""
+
+    codec: str
+    """Name of the codec."""
+
+    plays: bool
+    """Whether browsers play it: H.264, VP8, VP9 or AV1 with 4:2:0 colours in MP4, MOV or WebM."""
+
+
+def look_at(path: Path) -> Media:
+    """A file's frames, from its index and packets: nothing is decoded.
+
+    Raises:
+        InputError: it cannot be read, or holds no video.
+    """
+    try:
+        with av.open(f"file:{path}", options={"pattern_type": "none"}, metadata_errors="replace") as container:
+            stream = next(iter(container.streams.video), None)
+            if stream is None:
+                raise InputError(f"{path} holds no video")
+            shown = [
+                packet.pts
+                for packet in container.demux(stream)
+                if packet.pts is not None and packet.size and not packet.is_discard
+            ]
+            base = float(stream.time_base) if stream.time_base else 0.0
+            codec, pixels = stream.codec_context.name, stream.codec_context.pix_fmt
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read as a video: {reason}") from None
+    codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(codec, codec)
+    plays = path.suffix.casefold() in _FILES and codec in _CODECS and pixels in _PIXELS
+    return Media(path, np.sort(np.array(shown, dtype=np.float64)) * base, codec, plays)
+
+
+def shown_times(media: Media, seconds: Times) -> tuple[Times, bool]:
+    """When the browser's clock shows each frame of the poses (T,), and whether that is sure.
+
+    Frames are matched by their order. Where the file has another number of them (damaged ones give no picture, say),
+    both clocks are taken to run alike from the first frame on.
+
+    Args:
+        media: The file.
+        seconds: (T,) when the table shows its frames.
+    """
+    times = media.times
+    if len(times) == len(seconds):
+        shown, sure = times, True
+    else:
+        start = (times[0] - seconds[0]) if len(times) and len(seconds) else 0.0
+        shown, sure = seconds + start, False
+    return shown - min(times.min(initial=0.0), 0.0), sure  # browsers move what is before zero
