@@ -38,6 +38,9 @@ class Viewer:
         """`aspect` is the width of a stored pixel over its height."""
         self._aspect = aspect
         self._reformatter = VideoReformatter()
+        self._orientation: Orientation | None = None
+        self._rotation: int = 0
+        self._inter = False
 
     def look(self, frame: VideoFrame) -> npt.NDArray[np.uint8]:
         """uint8 (H, W, 3), RGB, contiguous. Matrix and range of colours are as tagged, or as is usual.
@@ -57,7 +60,19 @@ class Viewer:
         size = squared(frame.width, frame.height, self._aspect)
         if size != (frame.width, frame.height):
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-        return np.ascontiguousarray(orientation_of(frame).apply(image))
+        return np.ascontiguousarray(self._lies(frame).apply(image))
+
+    def _lies(self, frame: VideoFrame) -> Orientation:
+        """How the frame lies, looked up where it may change: at first, by another angle, and at the start of a group.
+
+        Not for every frame: PyAV's `side_data` ties a frame to itself, so that its memory waits for the garbage
+        collector. Dozens of frames do at a time.
+        """
+        begins = self._inter and bool(frame.key_frame)
+        if self._orientation is None or begins or frame.rotation != self._rotation:
+            self._orientation, self._rotation = orientation_of(frame), frame.rotation
+        self._inter = not frame.key_frame
+        return self._orientation
 
 
 def orientation_of(frame: VideoFrame) -> Orientation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -502,3 +503,16 @@ def test_a_stream_over_the_network(film: Path) -> None:
 def test_settings_that_make_no_sense(film: Path) -> None:
     with pytest.raises(UsageError, match="queue_frames"):
         VideoReader(source_of(film), queue_frames=0)
+
+
+def test_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    """Decoded frames are megabytes each: they go when they are done with."""
+    path = encode(tmp_path / "clip.mp4", range(0, 2400, 40), images=[picture(0)] * 60)
+    gc.collect()
+    gc.disable()
+    try:
+        with VideoReader(source_of(path)) as reader:
+            most = max(sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects()) for _ in reader)
+    finally:
+        gc.enable()
+    assert most <= 10
