@@ -25,8 +25,10 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 demo: setup
 	@$(RUN) -m posetrack_app sample out/sample
 	@$(RUN) -m posetrack_app run out/sample/sample.mp4 --out out/demo --overwrite
+	@$(RUN) -m posetrack_app view out/demo/sample --video out/sample/sample.mp4 --overwrite
 	@echo
 	@echo "Look at   out/demo/sample/tracked.mp4    the video, in any player or browser"
+	@echo "          out/demo/sample/view.html      a page to look at the run and correct it, in any browser"
 	@echo "          out/demo/sample/poses.parquet  one row a joint: frame, seconds, track, joint, x, y, score"
 	@echo "          out/demo/sample/poses.json     the same in PoseTrack's form"
 	@echo "          out/demo/sample/run.json       what was done, how fast, and what to know"
