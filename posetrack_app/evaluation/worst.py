@@ -124,11 +124,15 @@ def find_picture(images: Path, truth: LabelledFile, frame: WorstFrame, *, alone:
     """Where the picture of a frame lies, or None.
 
     The file's name for it is looked for in `images`, without more and more of its folders, but never outside; then in
-    the sequence's folder. Where names differ and there are as many pictures as frames, their order tells.
+    the sequence's folder, or the only one that begins with its six digits. Where names differ and there are as many
+    pictures as frames, their order tells.
     """
     parts = [part for part in PurePosixPath(frame.frame.replace("\\", "/")).parts if part.strip("/.")]
     parts = [part for part in parts if ":" not in part]  # a drive of Windows
     folders = [images / frame.sequence, *([images / parts[-2]] if len(parts) > 1 else []), *([images] if alone else [])]
+    video = frame.sequence[:6]  # PoseTrack's number of the video
+    numbered = [path for path in images.glob(f"{video}*") if path.is_dir()] if video.isdecimal() else []
+    folders += numbered if len(numbered) == 1 else []
     named = [images.joinpath(*parts[start:]) for start in range(len(parts) - 1)]
     named += [folder / parts[-1] for folder in folders if parts]
     for path in named:

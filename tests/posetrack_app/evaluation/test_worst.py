@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,12 @@ def test_where_a_picture_lies(evaluation: Evaluation, tmp_path: Path) -> None:
         folder = tmp_path / place[0]
         assert find_picture(folder, truth, frame(name), alone=True) == tmp_path / place / "000001.jpg"
     assert find_picture(tmp_path / "d", truth, frame(name), alone=False) is None  # whose 000001 is it?
+    # A folder of another name that begins with the video's number, where it is the only one.
+    numbered = replace(frame(name), sequence="000001_mpii_test")
+    grey(tmp_path / "f" / "000001979" / "000001.jpg")
+    assert find_picture(tmp_path / "f", truth, numbered, alone=False) == tmp_path / "f" / "000001979" / "000001.jpg"
+    (tmp_path / "f" / "000001980").mkdir()
+    assert find_picture(tmp_path / "f", truth, numbered, alone=False) is None
     # Other names: their order tells, where there are as many pictures as frames.
     for t in range(FRAMES):
         grey(tmp_path / "e" / f"{t + 5:03d}.png")
