@@ -21,6 +21,8 @@ class DoubtsWriter:
         """Start the file of a video whose poses have so many joints."""
         self._path = path
         self._finder = DoubtFinder(joints=joints)
+        self.count = 0
+        """Doubts that were written; 0 until the end."""
 
     def add(self, index: int, seconds: float, poses: Poses) -> None:
         """The people of one frame, possibly nobody."""
@@ -36,11 +38,16 @@ class DoubtsWriter:
 
     def close(self) -> None:
         """Write the file under its final name."""
-        write_doubts(self._path, self._finder.close())
+        self._write(complete=True)
 
     def abort(self) -> None:
         """Write what was found, under its partial name."""
-        write_doubts(self._path, self._finder.close(), complete=False)
+        self._write(complete=False)
+
+    def _write(self, *, complete: bool) -> None:
+        doubts = self._finder.close()
+        write_doubts(self._path, doubts, complete=complete)
+        self.count = len(doubts)
 
 
 def write_doubts(path: Path, doubts: Iterable[Doubt], *, complete: bool = True) -> None:

@@ -73,6 +73,9 @@ class RunReport:
     poses: int
     """Poses that were written, all frames together."""
 
+    doubts: int
+    """Places where identities may be wrong: doubts.json lists them."""
+
     seconds: dict[str, float]
     """Seconds of work by stage. Stages run side by side: their sum may exceed `total`, which is wall time."""
 
@@ -154,6 +157,7 @@ def run(
         frames_written=sink.frames,
         people=len(sink.people),
         poses=sink.poses,
+        doubts=sink.doubts,
         seconds={name: round(seconds, 4) for name, seconds in stages.items()},
         fps=round(sink.frames / total, 2),
         warnings=[*reader.warnings, *sink.warnings],
@@ -314,6 +318,11 @@ class Sink:
         if self.frames and not self.poses:
             warnings.append("nobody was found in any frame; --short-side 384 finds smaller people")
         return warnings
+
+    @property
+    def doubts(self) -> int:
+        """Places where identities may be wrong; 0 until the files are closed."""
+        return self._doubts.count
 
     @property
     def encode_seconds(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -151,6 +152,8 @@ def _print_report(report: RunReport, folder: Path) -> None:
         f"{folder}: {report.frames_written} frames, {report.people} people, "
         f"{seconds['total']:.1f} s, {report.fps:.1f} frames/s"
     )
+    if report.doubts:
+        print(f"  {report.doubts} doubts about who is who: python -m posetrack_app view {shlex.quote(str(folder))}")
     for warning in report.warnings:
         print(f"  warning: {warning}")
 
