@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse.csgraph import shortest_path
 
-__all__ = ["asked_stature", "bare", "misfits", "partings", "per_reach", "reach", "statures"]
+__all__ = ["asked_stature", "bare", "importances", "misfits", "partings", "per_reach", "reach", "statures"]
 
 Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating]
 
 _LENGTHS = {
     ("nose", "eye"): 0.032,
@@ -87,82 +88,89 @@ def reach(joints: tuple[str, ...]) -> Array:
 
 
 @lru_cache(maxsize=16)
-def per_reach(joints: tuple[str, ...]) -> Array:
+def per_reach(joints: tuple[str, ...]) -> npt.NDArray[np.float32]:
     """(K, K): 1 / reach, 0 on the diagonal: times a distance it is the least stature that the pair asks for."""
     ways = reach(joints)
-    return np.divide(1, ways, out=np.zeros_like(ways), where=ways > 0)
+    return np.divide(1, ways, out=np.zeros_like(ways), where=ways > 0).astype(np.float32)
 
 
-def statures(xy: Array, joint_score: Array, joints: tuple[str, ...], *, at_first: float = 0.0) -> Array:
+@lru_cache(maxsize=16)
+def importances(joints: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """(K, K): how much each pair of joints counts, 0..1."""
+    return np.minimum(reach(joints) / _SHORT, 1).astype(np.float32)
+
+
+def statures(asked: Floats, root: Floats, importance: Floats, *, at_first: float = 0.0) -> Floats:
     """(N,): stature in cells of people by the joints that they have.
 
     Args:
-        xy: (N, K, 2), cells.
-        joint_score: (N, K), 0 where not found.
-        joints: K names.
+        asked: (N, K, K), the stature that each pair of a person's joints asks for; any number where not found.
+        root: (N, K), root of each joint's score; 0 where not found. A pair counts as much as the product of the two.
+        importance: (K, K), how much each pair of joints counts, of `importances`.
         at_first: As long as few joints are known, a person may be this large.
     """
-    one, other, way = _every_pair(joints)
-    planes, root = xy.transpose(2, 0, 1), np.sqrt(joint_score)
-    asked = asked_stature(planes.take(one, axis=2) - planes.take(other, axis=2), 1 / way)
-    weights = root.take(one, axis=1) * root.take(other, axis=1) * np.minimum(way / _SHORT, 1)
-    weight = weights.sum(axis=1)
-    told = _stature(np.einsum("np,np,np->n", weights, asked, asked), weight)
+    weight = (root @ importance * root).sum(axis=1)  # each pair twice, here and there
+    squares = asked * asked
+    squares *= importance
+    told = _stature(((root[:, None] @ squares)[:, 0] * root).sum(axis=1), weight)
     if not at_first:
         return told
-    return np.asarray((weight * told + np.maximum(told, at_first)) / (weight + 1))
+    return np.asarray((weight * told + 2 * np.maximum(told, at_first)) / (weight + 2))
 
 
-def misfits(xy: Array, joint_score: Array, joints: tuple[str, ...]) -> Array:
+def _told(asked: Floats, root: Floats, joints: tuple[str, ...]) -> Floats:
+    """(3, N, K, K): how much each pair of joints counts, times 1, what it asks for, and the square of that."""
+    told = np.empty((3, *asked.shape), dtype=np.float32)
+    np.multiply(root[:, :, None], root[:, None], out=told[0])
+    told[0] *= importances(joints)
+    np.multiply(told[0], asked, out=told[1])
+    np.multiply(told[1], asked, out=told[2])
+    return told
+
+
+def misfits(asked: Floats, root: Floats, joints: tuple[str, ...]) -> Array:
     """(N, K): how far each joint is from the rest of its person; above 1 it is not theirs, 0 where there is none.
 
     The stature is that of the other joints, so that a joint far off does not stretch the measure it is held against.
+    Arguments as of `statures`.
     """
-    inverse = per_reach(joints)
-    planes, root = xy.transpose(2, 0, 1), np.sqrt(joint_score)
-    asked = asked_stature(planes[..., None] - planes[..., None, :], inverse)  # (N, K, K)
-    weight = root[:, :, None] * root[:, None] * np.minimum(reach(joints) / _SHORT, 1)
-    squares, weights = np.einsum("nkl,nkl,nkl->nk", weight, asked, asked), weight.sum(axis=2)
-    stature = _stature(
-        np.maximum(squares.sum(axis=1, keepdims=True) - 2 * squares, 0),
-        np.maximum(weights.sum(axis=1, keepdims=True) - 2 * weights, 0),
-    )
-    mean = np.einsum("nkl,nkl->nk", weight, asked) / np.maximum(weights, 1e-9)
-    nearest = np.where(weight > 0, asked, np.inf).min(axis=2, initial=np.inf)
-    strain = np.maximum(mean / MEAN_LIMIT, nearest / NEAREST_LIMIT) / stature
-    return np.where(weights > 0, strain, 0)
+    told = _told(asked, root, joints)
+    each = told @ np.ones(len(joints), dtype=np.float32)  # (3, N, K)
+    weight = each[0]
+    others = np.maximum(each.sum(axis=2, keepdims=True) - 2 * each, 0)
+    nearest = np.where(told[0] > 0, asked, np.inf).min(axis=1)
+    strain = np.maximum(each[1] / np.maximum(weight, 1e-9) / MEAN_LIMIT, nearest / NEAREST_LIMIT)
+    return np.where(weight > 0, strain / _stature(others[2], others[0]), 0)
 
 
-def partings(xy: Array, joint_score: Array, joints: tuple[str, ...]) -> tuple[Array, npt.NDArray[np.bool_]]:
+def partings(asked: Floats, root: Floats, joints: tuple[str, ...]) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Whether a part of a person is too far from the rest, as the legs of somebody else are.
 
     A part and the rest each tell a stature by their own joints; if the way between them asks for a much larger one,
-    they are not of one person.
+    they are not of one person. Arguments as of `statures`.
 
     Returns:
         (N, G): how far each part is from the rest; above 1 it is of another person, 0 where one side has less than
         two joints. (G, K): the joints of each part.
     """
     parts = _parts(joints)
-    inverse = per_reach(joints)
-    planes, root = xy.transpose(2, 0, 1), np.sqrt(joint_score)
-    asked = asked_stature(planes[..., None] - planes[..., None, :], inverse)  # (N, K, K)
-    weight = root[:, :, None] * root[:, None] * np.minimum(reach(joints) / _SHORT, 1)
-    inside, outside = parts.astype(np.float64), (~parts).astype(np.float64)
+    N, K = root.shape
+    told = _told(asked, root, joints).reshape(3, N, K * K)
+    across = told @ _cuts(joints)  # (3, N, G)
+    within = np.maximum(told.sum(axis=2, keepdims=True) - 2 * across, 0)
+    own = _stature(within[2], within[0])
+    found = root > 0
+    inside = found @ parts.T.astype(np.float32)
+    outside = found.sum(axis=1, keepdims=True) - inside
+    strain = across[1] / np.maximum(across[0], 1e-9) / own
+    return np.where((inside >= 2) & (outside >= 2), strain / PARTING_LIMIT, 0), parts
 
-    def between(values: Array) -> Array:
-        """(N, G): sums over the pairs of a joint of each part and one of the rest."""
-        return np.asarray(((values @ outside.T) * inside.T).sum(axis=1))
 
-    weighted = weight * asked
-    squares = weighted * asked
-    across = between(weight)
-    within = squares.sum(axis=(1, 2))[:, None] - 2 * between(squares)
-    own = _stature(np.maximum(within, 0), weight.sum(axis=(1, 2))[:, None] - 2 * across)
-    found = (joint_score > 0).astype(np.float64)
-    whole = (found @ inside.T >= 2) & (found @ outside.T >= 2)
-    strain = between(weighted) / np.maximum(across, 1e-9) / own
-    return np.where(whole, strain / PARTING_LIMIT, 0), parts
+@lru_cache(maxsize=16)
+def _cuts(joints: tuple[str, ...]) -> npt.NDArray[np.float32]:
+    """(K * K, G): 1 for the pairs of a joint of each part and one of the rest."""
+    parts = _parts(joints)
+    return (parts[:, :, None] & ~parts[:, None]).reshape(len(parts), -1).T.astype(np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -181,13 +189,14 @@ def _parts(joints: tuple[str, ...]) -> npt.NDArray[np.bool_]:
     return np.array(parts)
 
 
-def asked_stature(gap: Array, inverse: Array) -> Array:
-    """(...): the stature that joints ask for that lie a gap (2, ...) apart, which is used up; `inverse` of their reach.
+def asked_stature(xy: Floats, other: Floats, inverse: Floats) -> Floats:
+    """(...): the stature that joints ask for that lie at xy (2, ...) and other (2, ...); `inverse` of their reach.
 
     In place: at these sizes new arrays are what takes the time.
     """
+    gap = xy - other
     gap *= gap
-    asked: Array = gap[0]
+    asked: Floats = gap[0]
     asked += gap[1]
     np.sqrt(asked, out=asked)
     asked -= SLACK
@@ -196,14 +205,7 @@ def asked_stature(gap: Array, inverse: Array) -> Array:
     return asked
 
 
-@lru_cache(maxsize=16)
-def _every_pair(joints: tuple[str, ...]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], Array]:
-    """The joints of each pair, and its reach."""
-    one, other = np.triu_indices(len(joints), 1)
-    return one, other, reach(joints)[one, other]
-
-
-def _stature(squares: Array, weights: Array) -> Array:
+def _stature(squares: Floats, weights: Floats) -> Floats:
     """Stature from sums over pairs."""
     mean = np.sqrt(squares / np.maximum(weights, 1e-9)) * _FORESHORTENED
-    return np.asarray(np.maximum(mean, _SMALLEST))
+    return np.maximum(mean, _SMALLEST)

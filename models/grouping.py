@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.body import NEAREST_LIMIT, asked_stature, misfits, partings, per_reach, statures
+from models.body import NEAREST_LIMIT, asked_stature, misfits, partings, per_reach
 from models.growth import grow, tag_cost
-from models.people import Array, Bodies, Candidates, GroupingConfig, Indices, read_candidates
+from models.people import Array, Bodies, GroupingConfig, Indices, read_candidates
 from models.skeleton import Skeleton
 
 __all__ = ["Grouped", "GroupingConfig", "group"]
@@ -73,17 +73,17 @@ def group(
     bodies = grow(peaks, maps=len(score), skeleton=skeleton, config=config)
     _part(bodies)
     _merge(bodies, config)
-    bodies.keep((bodies.joint_score > 0).sum(axis=1) >= config.min_joints)
+    bodies.keep(bodies.found.sum(axis=1) >= config.min_joints)
     _let_go(bodies)
-    bodies.keep((bodies.joint_score > 0).sum(axis=1) >= config.min_joints)
-    _fill(bodies, peaks, config, several=len(score) < len(skeleton.joints))
+    bodies.keep(bodies.found.sum(axis=1) >= config.min_joints)
+    _fill(bodies, config, several=len(score) < len(skeleton.joints))
     total = _person_score(bodies)
     keep = np.flatnonzero(total >= config.min_score)
     best = keep[np.argsort(-total[keep], kind="stable")]
     return Grouped(
         xy=bodies.xy[best].astype(np.float32),
-        joint_score=np.clip(bodies.joint_score[best], 0, 1).astype(np.float32),
-        score=np.clip(total[best], 0, 1).astype(np.float32),
+        joint_score=np.minimum(bodies.joint_score[best], 1).astype(np.float32),
+        score=np.minimum(total[best], 1).astype(np.float32),
     )
 
 
@@ -94,7 +94,7 @@ def _person_score(bodies: Bodies) -> Array:
     of the person is worth (k s)^2 / ((k s)^2 + error^2) on average. So people of few cells score less, as in COCO.
     """
     sigmas = 2 * np.array(bodies.skeleton.sigmas)
-    stature = statures(bodies.xy, bodies.joint_score, bodies.skeleton.joints)
+    stature = bodies.statures()
     tolerance = (sigmas * _SIZE * stature[:, None]) ** 2
     worth = tolerance / (tolerance + _ERROR**2)
     return np.asarray(np.sqrt((bodies.joint_score**2 * worth).mean(axis=1)))
@@ -109,14 +109,16 @@ def _merge(bodies: Bodies, config: GroupingConfig) -> None:
     order = np.argsort(-strength, kind="stable")
     bodies.keep(order)
     strength, N = strength[order], bodies.count
-    apart = ((bodies.tag[:, None] - bodies.tag[None]) ** 2).mean(axis=-1)
-    strong, weak = np.nonzero((apart < config.merge_tag**2) & np.tri(N, N, -1, dtype=bool).T)
+    tag, place = bodies.tag, np.arange(N)
+    alike = ((tag[:, None] - tag) ** 2).sum(axis=-1) < tag.shape[1] * config.merge_tag**2
+    strong, weak = (alike & (place[:, None] < place)).nonzero()
     if not len(strong):
         return
-    share = _explained(bodies, strong, weak, config)
+    explained = (_explained(bodies, strong, weak, config) * bodies.joint_score[weak]).sum(axis=1)
+    good = explained >= _EXPLAINED * strength[weak]
     gone = np.zeros(N, dtype=bool)
-    for a, b, part in zip(strong.tolist(), weak.tolist(), share, strict=True):
-        if not gone[a] and not gone[b] and (part * bodies.joint_score[b]).sum() >= _EXPLAINED * strength[b]:
+    for a, b in zip(strong[good].tolist(), weak[good].tolist(), strict=True):
+        if not gone[a] and not gone[b]:
             gone[b] = True
             bodies.absorb(a, b)
     bodies.keep(~gone)
@@ -124,70 +126,68 @@ def _merge(bodies: Bodies, config: GroupingConfig) -> None:
 
 def _explained(bodies: Bodies, strong: Indices, weak: Indices, config: GroupingConfig) -> npt.NDArray[np.bool_]:
     """(R, K): which joints of each weaker person of a pair could as well be the stronger one's."""
-    mirror, inverse = bodies.skeleton.mirror, per_reach(bodies.skeleton.joints)
-    found = bodies.joint_score > 0
-    stature = statures(bodies.xy, bodies.joint_score, bodies.skeleton.joints)
-    stature = np.maximum(stature[strong], stature[weak])
-    planes = bodies.xy.transpose(2, 0, 1)
-    gap = planes[:, strong, :, None] - planes[:, weak, None]  # (2, R, K of the stronger, K of the weaker)
-    near = (gap**2).sum(axis=0) < (_SAME_PLACE * stature[:, None, None] + 1.5) ** 2
-    asked = asked_stature(gap, inverse)
+    mirror, joints = bodies.skeleton.mirror, bodies.skeleton.joints
+    stature = bodies.statures()
+    stature = np.maximum(stature[strong], stature[weak])[:, None]
+    here, there = bodies.row[strong], bodies.row[weak]
+    one, other = bodies.peaks.xy.take(here, axis=1), bodies.peaks.xy.take(there, axis=1)  # (2, R, K)
+    asked = asked_stature(one[..., None], other[:, :, None], per_reach(joints))
     # The mean over the stronger one's joints of what they ask for, of what the stature allows.
-    here = found[strong].astype(float)
-    within = np.einsum("rk,rkl->rl", here, asked) <= config.stretch * stature[:, None] * (here @ (inverse > 0))
-    every = np.arange(len(mirror))
-    echo = found[strong] & near[:, every, every]
-    echo |= found[strong][:, mirror] & near[:, mirror, every]
-    new = ~found[strong] & within
-    return np.asarray(found[weak] & (echo | new))
+    found = here > 0
+    counted = found.astype(np.float32)
+    within = (counted[:, None] @ asked)[:, 0] <= config.stretch * stature * (counted @ (per_reach(joints) > 0))
+    same = (_SAME_PLACE * stature + 1.5) ** 2
+    echo = found & (((one - other) ** 2).sum(axis=0) < same)
+    echo |= found[:, mirror] & (((one.take(mirror, axis=2) - other) ** 2).sum(axis=0) < same)
+    return np.asarray((there > 0) & (echo | (~found & within)))
 
 
 def _part(bodies: Bodies) -> None:
     """Make a person of their own of each part that is too far from the rest of its person."""
-    suspects = np.flatnonzero((bodies.joint_score > 0).sum(axis=1) > _FEW)
-    if not len(suspects):
-        return
-    strain, parts = partings(bodies.xy[suspects], bodies.joint_score[suspects], bodies.skeleton.joints)
+    strain, parts = partings(bodies.asked_within(), bodies.root, bodies.skeleton.joints)
+    strain[bodies.found.sum(axis=1) <= _FEW] = 0
     worst = strain.argmax(axis=1)
-    for row in np.flatnonzero(strain.max(axis=1) > 1):
-        bodies.split(int(suspects[row]), parts[worst[row]])
+    for person in np.flatnonzero(strain.max(axis=1) > 1).tolist():
+        bodies.split(person, parts[worst[person]])
 
 
 def _let_go(bodies: Bodies) -> None:
     """Take from each person the joints that are too far from the rest, worst first."""
     joints = bodies.skeleton.joints
-    suspects = np.flatnonzero((bodies.joint_score > 0).sum(axis=1) > _FEW)
+    persons, asked, root = np.arange(bodies.count), bodies.asked_within(), bodies.root
     for _ in joints:
-        misfit = misfits(bodies.xy[suspects], bodies.joint_score[suspects], joints)
-        worst = misfit.argmax(axis=1)
-        far = misfit[np.arange(len(suspects)), worst] > 1
+        misfit = misfits(asked, root, joints)
+        far = (misfit.max(axis=1) > 1) & ((root > 0).sum(axis=1) > _FEW)
         if not far.any():
             return
-        suspects = suspects[far]
-        bodies.take(suspects, worst[far])
-        suspects = suspects[(bodies.joint_score[suspects] > 0).sum(axis=1) > _FEW]
+        persons, asked, root, worst = persons[far], asked[far], root[far], misfit[far].argmax(axis=1)
+        bodies.take(persons, worst)
+        root[np.arange(len(persons)), worst] = 0
 
 
-def _fill(bodies: Bodies, peaks: Candidates, config: GroupingConfig, *, several: bool) -> None:
+def _fill(bodies: Bodies, config: GroupingConfig, *, several: bool) -> None:
     """Hand peaks that are left over, low ones too, to people who lack such a joint within reach, the best fit first."""
-    taken: npt.NDArray[np.bool_] = np.zeros(peaks.number.max(initial=0) + 2, dtype=bool)
-    taken[bodies.peak] = True  # the last stands for the joints that are not found
-    peaks = peaks.some(~taken[peaks.number])
-    cost = tag_cost(bodies.tag[:, None] - peaks.tags, config, several=several)
-    person, peak = np.nonzero((bodies.joint_score[:, peaks.joint] == 0) & (cost < 1))
-    offered = peaks.some(peak)
-    asked = bodies.asked(person, offered)
-    stature = statures(bodies.xy, bodies.joint_score, bodies.skeleton.joints)[person]
-    strain = np.einsum("rk,rk->r", asked, bodies.shares()[person]) / stature
-    nearest = np.where(bodies.joint_score[person] > 0, asked, np.inf).min(axis=1, initial=np.inf) / stature
-    gain = (1 - cost[person, peak] - config.nearness * strain**2) * offered.score * bodies.weight[person]
-    fits = np.flatnonzero((gain > 0) & (strain <= _FILL_MEAN) & (nearest <= NEAREST_LIMIT))
+    peaks = bodies.peaks
+    taken: npt.NDArray[np.bool_] = np.zeros(peaks.number.max() + 1, dtype=bool)
+    taken[peaks.number[bodies.row]] = True
+    taken[0] = True  # stands for the joints that are not found
+    left = np.flatnonzero(~taken[peaks.number])
+    cost = tag_cost(bodies.tag[:, None] - peaks.tags[left], config, several=several)
+    person, peak = ((cost < 1) & ~bodies.found.take(peaks.joint[left], axis=1)).nonzero()
+    row, cost = left[peak], cost[person, peak]
+    stature = bodies.statures()
+    asked, root = bodies.asked(row, bodies.row[person], per_reach(bodies.skeleton.joints)), bodies.root[person]
+    strain = np.einsum("rk,rk->r", asked, root) / (np.maximum(root.sum(axis=1), 1e-9) * stature[person])
+    gain = (1 - cost - config.nearness * strain**2) * peaks.score[row] * bodies.weight[person]
+    near = ((root > 0) & (asked <= NEAREST_LIMIT * stature[person, None])).any(axis=1)
+    fits = np.flatnonzero((gain > 0) & (strain <= _FILL_MEAN) & near)
+    fits = fits[np.argsort(-gain[fits], kind="stable")]
     wanted, used = set(), set()
     chosen: list[int] = []
-    for fit in fits[np.argsort(-gain[fits], kind="stable")].tolist():
-        want, number = (person[fit], offered.joint[fit]), offered.number[fit]
-        if want not in wanted and number not in used:
-            wanted.add(want)
+    places = zip(person[fits].tolist(), peaks.joint[row[fits]].tolist(), peaks.number[row[fits]].tolist(), strict=True)
+    for fit, (who, joint, number) in zip(fits.tolist(), places, strict=True):
+        if (who, joint) not in wanted and number not in used:
+            wanted.add((who, joint))
             used.add(number)
             chosen.append(fit)
-    bodies.give(person[chosen], offered.some(np.array(chosen, dtype=np.intp)))
+    bodies.give(person[chosen], row[chosen])

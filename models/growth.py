@@ -6,12 +6,13 @@ Letters: N persons, K joints, Q peaks as joints, D tags of a peak.
 from __future__ import annotations
 
 import itertools
+import math
 from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from models.body import bare, statures
+from models.body import asked_stature, bare, importances, per_reach, statures
 from models.people import Array, Bodies, Candidates, GroupingConfig, Indices
 from models.skeleton import Skeleton
 
@@ -29,18 +30,18 @@ _STRAIN = 0.5
 
 def grow(peaks: Candidates, *, maps: int, skeleton: Skeleton, config: GroupingConfig) -> Bodies:
     """People of the peaks above the seed threshold: a peak that fits nobody starts a person of its own."""
-    strong = peaks.some(peaks.score >= config.seed_threshold)
-    bodies = Bodies(skeleton, capacity=len(strong.score), tags=peaks.tags.shape[1])
-    if not len(strong.score):
+    bodies = Bodies(skeleton, peaks)
+    strong = np.flatnonzero(peaks.score >= max(config.seed_threshold, 1e-6))
+    if not len(strong):
         return bodies
-    at_first = _WIDEST * float(np.hypot(*np.ptp(strong.xy, axis=0)))
+    xy = peaks.xy.take(strong, axis=1)
+    at_first = _WIDEST * math.dist(xy.max(axis=1), xy.min(axis=1))
     several = maps < len(skeleton.joints)
     if several:
         _start_by_tags(bodies, strong, config)
-    rings = strong.step if several else _rings_of(skeleton.joints)[strong.joint]
-    ends = [0, *(np.flatnonzero(np.diff(rings)) + 1).tolist(), len(rings)]
-    for start, end in itertools.pairwise(ends):
-        _match(bodies, strong.some(slice(start, end)), config, first=0, several=several, at_first=at_first)
+    rings = peaks.step[strong] if several else _rings_of(skeleton.joints)[peaks.joint[strong]]
+    for part in _runs(rings):
+        _match(bodies, strong[part], config, first=0, several=several, at_first=at_first)
     return bodies
 
 
@@ -51,65 +52,74 @@ def _rings_of(joints: tuple[str, ...]) -> Indices:
     return np.array([rings.get(bare(name), joint) for joint, name in enumerate(joints)])
 
 
+def _runs(values: Indices) -> list[slice]:
+    """Where the same value stands without a break."""
+    ends = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    return [slice(start, end) for start, end in itertools.pairwise(ends)]
+
+
 def _match(
-    bodies: Bodies, peaks: Candidates, config: GroupingConfig, *, first: int, several: bool, at_first: float
+    bodies: Bodies, ring: Indices, config: GroupingConfig, *, first: int, several: bool, at_first: float
 ) -> None:
     """Hand the peaks of some maps to the people from number `first` on; what fits nobody starts people.
 
     In maps of several joints nobody is started: there people are known by their tags beforehand.
     """
-    N = bodies.count
-    free = np.ones(len(peaks.score), dtype=bool)
-    if first < N:
-        cost = _costs(bodies, peaks, config, first=first, several=several, at_first=at_first)  # (N', Q)
+    N, peaks = bodies.count, bodies.peaks
+    if first == N:
+        free = np.ones(len(ring), dtype=bool)
+    else:
+        cost = _costs(bodies, ring, config, first=first, several=several, at_first=at_first)  # (N', Q)
         # A product, so that of two people who want the same peaks the more certain one gets the better.
-        gain = np.maximum(1 - cost, 0) * (bodies.weight[first:, None] * peaks.score)
-        person, peak = _assign(gain, peaks, several=several)
-        bodies.give(first + person, peaks.some(peak))
+        gain = np.maximum(1 - cost, 0) * (bodies.weight[first:, None] * peaks.score[ring])
+        person, peak = _assign(gain, peaks.step[ring], peaks.number[ring], several=several)
+        bodies.give(first + person, ring[peak])
         # A second peak of the same joint that fits somebody is an echo of theirs, not another person.
         free = cost.min(axis=0) >= 1
         free[peak] = False
     if several or not free.any():
         return
-    rest = peaks.some(free)
-    other = np.searchsorted(rest.step, rest.step[0], side="right")
-    seeds = rest.some(slice(0, other))
-    bodies.give(bodies.start(seeds.tags, np.zeros(other)), seeds)
-    if other < len(rest.score):
-        rest = rest.some(slice(other, None))
-        _match(bodies, rest, config, first=N, several=several, at_first=at_first)
+    rest = ring[free]
+    other = np.searchsorted(peaks.step[rest], peaks.step[rest[0]], side="right")
+    seeds = rest[:other]
+    bodies.give(bodies.start(peaks.tags[seeds], 0), seeds)
+    if other < len(rest):
+        _match(bodies, rest[other:], config, first=N, several=several, at_first=at_first)
 
 
 def _costs(
-    bodies: Bodies, peaks: Candidates, config: GroupingConfig, *, first: int, several: bool, at_first: float
+    bodies: Bodies, ring: Indices, config: GroupingConfig, *, first: int, several: bool, at_first: float
 ) -> Array:
     """(N', Q): how badly each peak fits the people from number `first` on; 1 and more is not at all."""
-    cost = tag_cost(bodies.tag[first:, None] - peaks.tags, config, several=several)
-    person, peak = (cost < 1).nonzero()  # one in four, and only for these it matters how far they are
-    stature = statures(bodies.xy[first:], bodies.joint_score[first:], bodies.skeleton.joints, at_first=at_first)
-    known = np.flatnonzero(bodies.joint_score[first:].any(axis=0))
-    share = bodies.shares()[first:, known] / stature[:, None]
-    strain = np.einsum("rj,rj->r", bodies.asked(first + person, peaks.some(peak), known), share[person])
-    cost[person, peak] += (
-        config.nearness * np.minimum(strain, 3) ** 2 + _STRAIN * np.maximum(strain / config.stretch - 1, 0)
-    )
+    cost = tag_cost(bodies.tag[first:, None] - bodies.peaks.tags[ring], config, several=several)
+    like = cost < 1  # one in four, and only for these it matters how far they are
+    person, peak = like.nonzero()
+    row, joints = bodies.row[first:], bodies.skeleton.joints
+    known = np.flatnonzero(row.any(axis=0))
+    row, inverse = row[:, known], per_reach(joints)[:, known]
+    xy, root = bodies.peaks.xy.take(row, axis=1), bodies.peaks.root[row]
+    asked = asked_stature(xy[..., None], xy[..., None, :], inverse[known])
+    stature = statures(asked, root, importances(joints)[known][:, known], at_first=at_first)
+    share = root / (np.maximum(root.sum(axis=1), 1e-9) * stature)[:, None]
+    strain = np.einsum("rk,rk->r", bodies.asked(ring[peak], row[person], inverse), share[person])
+    beyond = np.maximum(strain / config.stretch - 1, 0)
+    cost[like] += config.nearness * np.minimum(strain, 3) ** 2 + _STRAIN * beyond
     return cost
 
 
-def _assign(gain: Array, peaks: Candidates, *, several: bool) -> tuple[Indices, Indices]:
+def _assign(gain: Array, step: Indices, number: Indices, *, several: bool) -> tuple[Indices, Indices]:
     """Who gets which peak: in each map the assignment of the greatest gain (N, Q)."""
     persons, chosen = [], []
-    ends = [0, *(np.flatnonzero(np.diff(peaks.step)) + 1).tolist(), len(peaks.step)]
-    for start, end in itertools.pairwise(ends):
+    for part in _runs(step):
         if several:  # a row for each joint of each person, a column for each peak
-            c = np.count_nonzero(peaks.number[start:end] == peaks.number[start])
-            P = (end - start) // c
-            row, column = linear_sum_assignment(gain[:, start:end].reshape(-1, P), maximize=True)
+            c = np.count_nonzero(number[part] == number[part][0])
+            P = len(number[part]) // c
+            row, column = linear_sum_assignment(gain[:, part].reshape(-1, P), maximize=True)
             row, column = row // c, row % c * P + column
         else:
-            row, column = linear_sum_assignment(gain[:, start:end], maximize=True)
+            row, column = linear_sum_assignment(gain[:, part], maximize=True)
         persons.append(row)
-        chosen.append(column + start)
+        chosen.append(column + part.start)
     person, peak = np.concatenate(persons), np.concatenate(chosen)
     good = gain[person, peak] > 0
     return person[good], peak[good]
@@ -117,31 +127,34 @@ def _assign(gain: Array, peaks: Candidates, *, several: bool) -> tuple[Indices, 
 
 def tag_cost(apart: Array, config: GroupingConfig, *, several: bool) -> Array:
     """(...): cost of tags that are `apart` (..., D) from those of their person; 1 is at the limit."""
-    square = np.einsum("...d,...d", apart, apart) / apart.shape[-1]
-    cost: Array = square / config.tag_limit**2
+    D = apart.shape[-1]
+    square = (apart * apart).sum(axis=-1)
+    cost: Array = square / (D * config.tag_limit**2)
     if several:
         # Offsets tell joints of a map apart only where tags are exact enough; else this says the same of all.
-        cost += 0.5 * np.minimum(square / max(config.tag_step, 1e-6) ** 2, 1)
+        cost += 0.5 * np.minimum(square / (D * max(config.tag_step, 1e-6) ** 2), 1)
     return cost
 
 
-def _start_by_tags(bodies: Bodies, peaks: Candidates, config: GroupingConfig) -> None:
+def _start_by_tags(bodies: Bodies, strong: Indices, config: GroupingConfig) -> None:
     """People known by their tags alone, for maps of several joints, where a peak does not say which joint it is.
 
     A person's tag is the one that most of the peaks near it name, each as the joint that fits best.
     """
+    peaks = bodies.peaks
+    score, every_tag, every_number = peaks.score[strong], peaks.tags[strong], peaks.number[strong]
     width = max(config.tag_step / 2, 1e-6) ** 2
-    free = np.ones(len(peaks.score), dtype=bool)
+    free = np.ones(len(strong), dtype=bool)
     while free.any():
-        strongest = np.flatnonzero(free)[peaks.score[free].argmax()]
-        near = free & (((peaks.tags - peaks.tags[strongest]) ** 2).mean(axis=1) <= (config.tag_limit / 2) ** 2)
-        tags, number = peaks.tags[near], peaks.number[near]
+        strongest = np.flatnonzero(free)[score[free].argmax()]
+        near = free & (((every_tag - every_tag[strongest]) ** 2).mean(axis=1) <= (config.tag_limit / 2) ** 2)
+        tags, number = every_tag[near], every_number[near]
         apart = ((tags[:, None] - tags) ** 2).mean(axis=2)  # (guesses, Q')
         order = np.argsort(number, kind="stable")
         each = np.flatnonzero(np.diff(number[order], prepend=-1))
         nearest = np.minimum.reduceat(apart[:, order], each, axis=1)  # (guesses, P')
-        votes = np.exp(-nearest / width) @ peaks.score[near][order][each]
+        votes = np.exp(-nearest / width) @ score[near][order][each]
         best = votes.argmax()
         good = apart[best] <= width / 4
-        bodies.start(tags[good].mean(axis=0, keepdims=True), np.array([1e-3]))
-        free &= ~np.isin(peaks.number, number)
+        bodies.start(tags[good].mean(axis=0, keepdims=True), 1e-3)
+        free &= ~np.isin(every_number, number)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from models.body import asked_stature, bare, per_reach
+from models.body import Floats, asked_stature, bare, importances, per_reach, statures
 from models.skeleton import SKELETONS, Skeleton
 
 __all__ = ["Array", "Bodies", "Candidates", "GroupingConfig", "Indices", "read_candidates"]
@@ -60,13 +60,19 @@ class GroupingConfig:
 
 
 class Candidates(NamedTuple):
-    """Peaks as joints: Q of them; a peak of a map that holds c joints stands here c times, once as each."""
+    """Peaks as joints: Q of them; a peak of a map that holds c joints stands here c times, once as each.
 
-    xy: Array
-    """(Q, 2), cells."""
+    The first stands for every joint that is not found: of score 0, at the place 0.
+    """
+
+    xy: npt.NDArray[np.float32]
+    """(2, Q), cells; axes first: nothing is as slow as to sum over an axis of two."""
 
     score: Array
     """(Q,)."""
+
+    root: npt.NDArray[np.float32]
+    """(Q,): root of the score: how much the candidate counts when statures are told."""
 
     tags: Array
     """(Q, D): tag of the person, were the peak this joint."""
@@ -75,15 +81,10 @@ class Candidates(NamedTuple):
     """(Q,): the joint."""
 
     number: Indices
-    """(Q,): place of the peak among all of the picture."""
+    """(Q,): which peak of the picture it is, from 1 on."""
 
     step: Indices
     """(Q,): rising; the map's place in the order of growth. Within a map joint after joint, each with all peaks."""
-
-    def some(self, chosen: npt.NDArray[np.bool_] | Indices | slice) -> Candidates:
-        """Some of them: a mask (Q,), indices or a slice."""
-        xy, score, tags, joint, number, step = self
-        return Candidates(xy[chosen], score[chosen], tags[chosen], joint[chosen], number[chosen], step[chosen])
 
 
 def read_candidates(
@@ -100,14 +101,23 @@ def read_candidates(
     row, place = np.nonzero(seen)
     number = layout.map[row]
     offsets = layout.offsets[:, : tags.shape[2]] * config.tag_step
+    height = _padded(score[number, place])
     return Candidates(
-        xy=xy[number, place].astype(np.float64),
-        score=score[number, place].astype(np.float64),
-        tags=tags[number, place] - offsets[row],
-        joint=layout.joint[row],
-        number=number * score.shape[1] + place,
-        step=layout.step[row],
+        xy=_padded(xy[number, place], dtype=np.float32).T.copy(),
+        score=height,
+        root=np.sqrt(height).astype(np.float32),
+        tags=_padded(tags[number, place] - offsets[row]),
+        joint=_padded(layout.joint[row], dtype=np.intp),
+        number=_padded(1 + number * score.shape[1] + place, dtype=np.intp),
+        step=_padded(layout.step[row], dtype=np.intp),
     )
+
+
+def _padded(values: npt.NDArray[Any], dtype: type[Any] = np.float64) -> npt.NDArray[Any]:
+    """(1 + Q', ...): a zero, then the values (Q', ...)."""
+    padded = np.zeros((1 + len(values), *values.shape[1:]), dtype)
+    padded[1:] = values
+    return padded
 
 
 class _Layout(NamedTuple):
@@ -147,106 +157,106 @@ def _layout(skeleton_name: str, maps: int) -> _Layout:
 
 
 class Bodies:
-    """People under construction: arrays of which the first `count` rows are in use."""
+    """People under construction: which candidate each of their joints is."""
 
-    def __init__(self, skeleton: Skeleton, *, capacity: int, tags: int) -> None:
-        K = len(skeleton.joints)
+    def __init__(self, skeleton: Skeleton, peaks: Candidates) -> None:
+        Q, K, D = len(peaks.score), len(skeleton.joints), peaks.tags.shape[1]
         self.skeleton = skeleton
+        self.peaks = peaks
         self.count = 0
-        self._inverse = per_reach(skeleton.joints)
-        self._xy = np.zeros((2, capacity, K))  # axes first: nothing is as slow as to sum over an axis of two
-        self._joint_score = np.zeros((capacity, K))
-        self._peak = np.full((capacity, K), -1)
-        self._tag_sum = np.zeros((capacity, tags))
-        self._weight = np.zeros(capacity)
+        # Of these arrays the first `count` rows are in use.
+        self._row = np.zeros((Q, K), dtype=np.intp)
+        self._sums = np.zeros((Q, D + 1))  # of the joints that were given: score times tag, and score
+        self._summands = np.concatenate([peaks.tags, np.ones((Q, 1))], axis=1) * peaks.score[:, None]
 
     @property
-    def xy(self) -> Array:
-        """(N, K, 2)."""
-        return self._xy[:, : self.count].transpose(1, 2, 0)
+    def row(self) -> Indices:
+        """(N, K): the candidate that is the joint, 0 where not found."""
+        return self._row[: self.count]
+
+    @property
+    def found(self) -> npt.NDArray[np.bool_]:
+        """(N, K)."""
+        return self.row > 0
+
+    @property
+    def xy(self) -> npt.NDArray[np.float32]:
+        """(N, K, 2), 0 where not found."""
+        return self.peaks.xy[:, self.row].transpose(1, 2, 0)
 
     @property
     def joint_score(self) -> Array:
         """(N, K), 0 where not found."""
-        return self._joint_score[: self.count]
+        return self.peaks.score[self.row]
 
     @property
-    def peak(self) -> Indices:
-        """(N, K): number of the peak that is the joint, -1 where not found."""
-        return self._peak[: self.count]
+    def root(self) -> npt.NDArray[np.float32]:
+        """(N, K): root of the score of each joint, 0 where not found."""
+        return self.peaks.root[self.row]
 
     @property
     def weight(self) -> Array:
         """(N,): sum of the scores of the joints that were given."""
-        return self._weight[: self.count]
+        return self._sums[: self.count, -1]
 
     @property
     def tag(self) -> Array:
         """(N, D): mean tag, weighted by score."""
-        return self._tag_sum[: self.count] / self.weight[:, None]
+        sums = self._sums[: self.count]
+        return sums[:, :-1] / sums[:, -1:]
 
-    def start(self, tag: Array, weight: Array) -> Indices:
-        """New people without joints, (R, D) and (R,); returns who they are."""
-        persons = np.arange(self.count, self.count + len(weight))
-        self.count += len(weight)
-        self._weight[persons] = weight
-        self._tag_sum[persons] = tag * weight[:, None]
+    def start(self, tag: Array, weight: float) -> Indices:
+        """New people without joints, of tags (R, D) that weigh so much; returns who they are."""
+        persons = np.arange(self.count, self.count + len(tag))
+        self.count += len(tag)
+        self._sums[persons, :-1] = tag * weight
+        self._sums[persons, -1] = weight
         return persons
 
-    def give(self, persons: Indices, peaks: Candidates) -> None:
-        """Give joints to persons (R,): R peaks; a person may be in several rows."""
-        self._xy[:, persons, peaks.joint] = peaks.xy.T
-        self._joint_score[persons, peaks.joint] = peaks.score
-        self._peak[persons, peaks.joint] = peaks.number
-        np.add.at(self._tag_sum, persons, peaks.tags * peaks.score[:, None])
-        np.add.at(self._weight, persons, peaks.score)
+    def give(self, persons: Indices, rows: Indices) -> None:
+        """Give candidates (R,) to persons (R,), who may be in several rows."""
+        self._row[persons, self.peaks.joint[rows]] = rows
+        np.add.at(self._sums, persons, self._summands[rows])
 
     def take(self, persons: Indices, joints: Indices) -> None:
         """Take one joint from each of some persons (R,); what it said of their tag stays."""
-        self._xy[:, persons, joints] = 0
-        self._joint_score[persons, joints] = 0
-        self._peak[persons, joints] = -1
+        self._row[persons, joints] = 0
 
     def split(self, person: int, part: npt.NDArray[np.bool_]) -> None:
         """Give some joints (K,) of a person to a new one of the same tag; each side weighs what its joints do."""
-        moved = part & (self._joint_score[person] > 0)
-        tag = self.tag[person]
-        (other,) = self.start(tag[None], self._joint_score[person, moved].sum(keepdims=True))
-        self._xy[:, other, moved] = self._xy[:, person, moved]
-        self._joint_score[other, moved] = self._joint_score[person, moved]
-        self._peak[other, moved] = self._peak[person, moved]
-        joints = np.flatnonzero(moved)
-        self.take(np.full(len(joints), person), joints)
-        self._weight[person] -= self._weight[other]
-        self._tag_sum[person] = tag * self._weight[person]
+        row = self._row[person]
+        (other,) = self.start(self.tag[person : person + 1], float(self.peaks.score[row[part]].sum()))
+        self._row[other, part] = row[part]
+        row[part] = 0
+        self._sums[person] *= 1 - self.weight[other] / self.weight[person]
 
     def absorb(self, person: int, other: int) -> None:
         """Give a person all joints of another that they lack, and what the other's tags say."""
-        lacks = self._joint_score[person] == 0
-        self._xy[:, person, lacks] = self._xy[:, other, lacks]
-        self._joint_score[person, lacks] = self._joint_score[other, lacks]
-        self._peak[person, lacks] = self._peak[other, lacks]
-        self._tag_sum[person] += self._tag_sum[other]
-        self._weight[person] += self._weight[other]
+        row = self._row[person]
+        row[:] = np.where(self.found[person], row, self._row[other])
+        self._sums[person] += self._sums[other]
 
     def keep(self, chosen: npt.NDArray[np.bool_] | Indices) -> None:
         """Only the chosen remain: a mask (N,) or indices."""
         rows = np.arange(self.count)[chosen]
-        self._xy[:, : len(rows)] = self._xy[:, rows]
-        for values in (self._joint_score, self._peak, self._tag_sum, self._weight):
+        for values in (self._row, self._sums):
             values[: len(rows)] = values[rows]
+        self._row[len(rows) : self.count] = 0
         self.count = len(rows)
 
-    def asked(self, persons: Indices, peaks: Candidates, joints: Indices | slice = slice(None)) -> Array:
-        """(..., J): the stature in cells that some joints of people ask for, were they given peaks.
+    def asked(self, rows: Indices, others: Indices, inverse: Floats) -> Floats:
+        """(R, J): the stature in cells that candidates (R,) ask for of others (R, J), were they of one person.
 
-        Without meaning for joints that a person does not have. `persons` (..., 1) or (Q,) go with Q peaks.
+        `inverse` (K, J) of the reach between all joints and those J. Without meaning for joints that are not found.
         """
-        places = peaks.xy.T.reshape(2, *(1,) * (persons.ndim - 1), -1, 1)
-        return asked_stature(self._xy[:, :, joints][:, persons] - places, self._inverse[:, joints][peaks.joint])
+        xy, joint = self.peaks.xy, self.peaks.joint[rows]
+        return asked_stature(xy.take(rows[:, None], axis=1), xy.take(others, axis=1), inverse.take(joint, axis=0))
 
-    def shares(self) -> Array:
-        """(N, K): how much each joint counts in the mean over the joints of its person."""
-        root = np.sqrt(self.joint_score)
-        root /= np.maximum(root.sum(axis=1, keepdims=True), 1e-9)
-        return root
+    def asked_within(self) -> Floats:
+        """(N, K, K): the same of the joints of each person."""
+        xy = self.peaks.xy.take(self.row, axis=1)
+        return asked_stature(xy[..., None], xy[..., None, :], per_reach(self.skeleton.joints))
+
+    def statures(self) -> Floats:
+        """(N,): stature in cells of each person."""
+        return statures(self.asked_within(), self.root, importances(self.skeleton.joints))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.body import misfits, partings, reach, statures
+from models.body import asked_stature, importances, misfits, partings, per_reach, reach, statures
 from models.grouping import Grouped, GroupingConfig, group
 from models.peaks import find_peaks
 from models.skeleton import COCO17, POSETRACK15, SKELETONS, Skeleton
@@ -82,6 +82,12 @@ def assert_same_people(found: Grouped, people: npt.NDArray[np.float64], *, atol:
     apart = np.abs(found.xy[:, None] - people[None]).max(axis=(2, 3))
     assert (apart.min(axis=0) <= atol).all(), apart.round(2)
     assert sorted(apart.argmin(axis=1)) == list(range(len(people)))
+
+
+def asked(people: npt.NDArray[np.float64], skeleton: Skeleton = COCO17) -> npt.NDArray[np.floating]:
+    """(N, K, K): the statures that the joints of each person (N, K, 2) ask for of each other."""
+    places = people.transpose(2, 0, 1)
+    return asked_stature(places[..., None], places[..., None, :], per_reach(skeleton.joints))
 
 
 ROW = [standing(20, 30, 50), standing(45, 32, 40), standing(70, 28, 45)]
@@ -266,32 +272,32 @@ def test_reach_is_a_metric_alike_on_both_sides(skeleton: Skeleton) -> None:
 def test_stature_of_a_standing_person(skeleton: Skeleton, stature: float) -> None:
     """To a third, and smaller ones suffer from the slack that inexact peaks are given."""
     person = standing(300, 300, stature, skeleton)[None]
-    told = statures(person, np.ones(person.shape[:2]), skeleton.joints)[0]
+    told = statures(asked(person, skeleton), np.ones(person.shape[:2]), importances(skeleton.joints))[0]
     assert 0.7 * stature - 3 < told < 1.3 * stature
 
 
 def test_a_joint_far_off_is_the_misfit_however_it_stretches_the_person() -> None:
     person = standing(100, 100, 50)[None]
-    whole = misfits(person, np.ones((1, 17)), COCO17.joints)
+    whole = misfits(asked(person), np.ones((1, 17)), COCO17.joints)
     assert whole.max() < 1
     person[0, 9] += [200, 0]
-    torn = misfits(person, np.ones((1, 17)), COCO17.joints)
+    torn = misfits(asked(person), np.ones((1, 17)), COCO17.joints)
     assert torn[0].argmax() == 9
     assert torn[0, 9] > 2
     gone = np.ones((1, 17))
     gone[0, 9] = 0
-    assert misfits(person, gone, COCO17.joints).max() < 1
+    assert misfits(asked(person), gone, COCO17.joints).max() < 1
 
 
 def test_parts_of_one_person_are_not_parted_and_those_of_two_are() -> None:
     whole = standing(100, 100, 50)[None]
-    strain, parts = partings(whole, np.ones((1, 17)), COCO17.joints)
+    strain, parts = partings(asked(whole), np.ones((1, 17)), COCO17.joints)
     assert strain.max() < 1
     torn = whole.copy()
     torn[0, 11:] += [0, 90]
-    strain, parts = partings(torn, np.ones((1, 17)), COCO17.joints)
+    strain, parts = partings(asked(torn), np.ones((1, 17)), COCO17.joints)
     assert strain[0].max() > 1
     assert np.flatnonzero(parts[strain[0].argmax()]).tolist() == list(range(11, 17))
     few = np.zeros((1, 17))
     few[0, [0, 15]] = 1
-    assert partings(torn, few, COCO17.joints)[0].max() == 0
+    assert partings(asked(torn), few, COCO17.joints)[0].max() == 0
