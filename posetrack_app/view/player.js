@@ -8,6 +8,7 @@ class Player {
     this.onChange = onChange;
     this.frame = 0; // on the screen
     this.wanted = null; // where a seek under way goes
+    this.sought = null; // where a seek has ended whose frame has not come onto the screen yet
     this.rate = 1;
     this.video = null;
     this.clock = null; // without a video: {since, frame}
@@ -35,6 +36,7 @@ class Player {
     }
     video.onseeked = () => {
       if (this.wanted !== null && this.wanted !== this.target) return this.go();
+      this.sought = this.target;
       this.wanted = this.target = null;
       // A seek within one frame brings no new one, and one that came before the seek ended could not be drawn.
       setTimeout(() => { if (!video.seeking && video.paused) this.presentCurrent(); }, 120);
@@ -45,7 +47,7 @@ class Player {
 
   detach() {
     this.video = null;
-    this.wanted = null;
+    this.wanted = this.sought = null;
     this.present(this.frame);
   }
 
@@ -53,11 +55,12 @@ class Player {
 
   present(frame) {
     this.frame = Math.min(frame, Math.max(this.times.length - 1, 0));
+    this.sought = null;
     this.onFrame(this.frame);
   }
 
   /** The frame that is, or will be, on the screen. */
-  get ahead() { return this.wanted ?? this.frame; }
+  get ahead() { return this.wanted ?? this.sought ?? this.frame; }
 
   get playing() { return this.video ? !this.video.paused && !this.video.ended : this.clock !== null; }
 

@@ -510,7 +510,7 @@ def test_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
     path = encode(tmp_path / "clip.mp4", range(0, 2400, 40), images=[picture(0)] * 60)
 
     def alive() -> int:
-        return sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+        return sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
 
     gc.collect()
     before = alive()
