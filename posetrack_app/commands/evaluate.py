@@ -17,6 +17,7 @@ from posetrack_app.commands.options import (
     ShortSideOption,
     WeightsOption,
     estimator_of,
+    network_options,
     settings_of,
     write_json,
     write_text,
@@ -43,13 +44,7 @@ def coco_command(
     settings = settings_of(
         config,
         assignments,
-        **{
-            "network.weights": weights,
-            "network.device": device,
-            "network.precision": precision,
-            "network.short_side": short_side,
-            "network.mirror": mirror,
-        },
+        **network_options(weights, device, precision, short_side, mirror),
     )
     from dataclasses import asdict
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +13,8 @@ import typer
 from posetrack_app.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from posetrack_app.config import Settings
     from posetrack_app.estimator import PoseEstimator
 
@@ -39,6 +43,13 @@ MirrorOption = Annotated[
     bool | None,
     typer.Option("--mirror/--no-mirror", help="Average with the mirrored picture: better, slower."),
 ]
+StyleOption = Annotated[
+    Literal["skeleton", "boxes", "blur-faces", "black"] | None,
+    typer.Option("--render", help="How people are drawn. [skeleton]"),
+]
+ColorOption = Annotated[Literal["identity", "side"] | None, typer.Option(help="What colours tell. [identity]")]
+TrailsOption = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Draw where people came from. [0]")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures here.")]
 
 
@@ -57,11 +68,44 @@ def settings_of(config: Path | None, assignments: list[str] | None, **overrides:
         raise UsageError(str(error)) from None
 
 
+def network_options(
+    weights: str | None, device: str | None, precision: str | None, short_side: int | None, mirror: bool | None
+) -> dict[str, object]:
+    """The options about the network as settings."""
+    return {
+        "network.weights": weights,
+        "network.device": device,
+        "network.precision": precision,
+        "network.short_side": short_side,
+        "network.mirror": mirror,
+    }
+
+
+def render_options(style: str | None, color_by: str | None, trails: float | None) -> dict[str, object]:
+    """The options about drawing as settings."""
+    return {"render.style": style, "render.color_by": color_by, "render.trails_seconds": trails}
+
+
 def estimator_of(settings: Settings) -> PoseEstimator:
     """The network that the settings ask for."""
     from posetrack_app.estimator import PoseEstimator
 
     return PoseEstimator.from_settings(settings)
+
+
+def frames_bar(name: str | None = None, *, quiet: bool) -> tqdm[None]:
+    """A progress bar of frames, where somebody watches."""
+    from tqdm import tqdm
+
+    shown = sys.stderr.isatty() and not quiet
+    return tqdm(desc=name, unit=" frames", disable=not shown, dynamic_ncols=True, leave=False)
+
+
+def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Raise OutputError where one of the files is there and is not to be replaced."""
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from posetrack_app.commands.options import ConfigOption, SetOption, settings_of
+from posetrack_app.commands.options import (
+    ColorOption,
+    ConfigOption,
+    QuietOption,
+    SetOption,
+    StyleOption,
+    TrailsOption,
+    frames_bar,
+    refuse_existing,
+    render_options,
+    settings_of,
+)
 from posetrack_app.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -27,14 +37,7 @@ PosesArgument = Annotated[
 RateOption = Annotated[
     float, typer.Option(metavar="FPS", help="Frames a second, where POSES is of a form without times.")
 ]
-StyleOption = Annotated[
-    Literal["skeleton", "boxes", "blur-faces", "black"] | None,
-    typer.Option("--render", help="How people are drawn. [skeleton]"),
-]
-ColorOption = Annotated[Literal["identity", "side"] | None, typer.Option(help="What colours tell. [identity]")]
-TrailsOption = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Draw where people came from. [0]")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 
 
 def retrack(
@@ -91,9 +94,7 @@ def retrack(
             "refine.cutoff_hz": cutoff,
             "refine.repair_sides": repair_sides,
             "refine.min_seconds": min_seconds,
-            "render.style": render,
-            "render.color_by": color_by,
-            "render.trails_seconds": trails,
+            **render_options(render, color_by, trails),
         },
     )
     from dataclasses import asdict
@@ -104,7 +105,7 @@ def retrack(
 
     _check_rate(rate)
     folder = out or (poses / "retracked" if poses.is_dir() else poses.parent / f"{poses.stem}-retracked")
-    _refuse_existing([folder / name for name in (*job.FILES, "tracked.mp4")], overwrite=overwrite)
+    refuse_existing([folder / name for name in (*job.FILES, "tracked.mp4")], overwrite=overwrite)
     saved = job.read_saved(poses, rate=rate)
     corrections = read_edits(edits) if edits is not None else []
     result = job.retrack(saved, settings, keep_tracks=keep_tracks, edits=corrections, edits_name=str(edits))
@@ -142,7 +143,7 @@ def render(
     settings = settings_of(
         config,
         assignments,
-        **{"render.style": style, "render.color_by": color_by, "render.trails_seconds": trails},
+        **render_options(style, color_by, trails),
     )
     from posetrack_app.formats.reading import read_poses
 
@@ -151,7 +152,7 @@ def render(
     source = _source(video)
     if path.exists() and video.exists() and path.samefile(video):
         raise UsageError(f"{path} is the video itself; --out writes elsewhere")
-    _refuse_existing([path], overwrite=overwrite)
+    refuse_existing([path], overwrite=overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -161,18 +162,10 @@ def render(
 
 def _draw(sequence: PoseSequence, source: Source, path: Path, settings: Settings, *, quiet: bool) -> None:
     """With a progress bar where somebody watches."""
-    from tqdm import tqdm
-
     from posetrack_app.redraw import redraw
     from posetrack_app.video import VideoInfo
 
-    with tqdm(
-        desc=source.name,
-        unit=" frames",
-        disable=quiet or not sys.stderr.isatty(),
-        dynamic_ncols=True,
-        leave=False,
-    ) as bar:
+    with frames_bar(source.name, quiet=quiet) as bar:
 
         def opened(info: VideoInfo) -> Any:
             bar.reset(total=len(sequence.frames))
@@ -198,9 +191,3 @@ def _source(video: Path) -> Source:
 def _check_rate(rate: float) -> None:
     if not 0 < rate < 1e6:
         raise UsageError(f"--rate is {rate:g}, it must be above 0 and below a million")
-
-
-def _refuse_existing(paths: list[Path], *, overwrite: bool) -> None:
-    for path in paths:
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")

@@ -5,22 +5,30 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from posetrack_app.commands.options import (
+    ColorOption,
     ConfigOption,
     DeviceOption,
     MirrorOption,
     PrecisionOption,
+    QuietOption,
     SetOption,
     ShortSideOption,
+    StyleOption,
+    TrailsOption,
     WeightsOption,
     estimator_of,
+    frames_bar,
+    network_options,
+    refuse_existing,
+    render_options,
     settings_of,
 )
-from posetrack_app.errors import OutputError, UserError
+from posetrack_app.errors import UserError
 
 if TYPE_CHECKING:
     from posetrack_app.config import Settings
@@ -46,34 +54,23 @@ def run(
     precision: PrecisionOption = None,
     short_side: ShortSideOption = None,
     mirror: MirrorOption = None,
-    render: Annotated[
-        Literal["skeleton", "boxes", "blur-faces", "black"] | None,
-        typer.Option(help="How people are drawn. [skeleton]"),
-    ] = None,
-    color_by: Annotated[Literal["identity", "side"] | None, typer.Option(help="What colours tell. [identity]")] = None,
-    trails: Annotated[
-        float | None, typer.Option(min=0, metavar="SECONDS", help="Draw where people came from. [0]")
-    ] = None,
+    render: StyleOption = None,
+    color_by: ColorOption = None,
+    trails: TrailsOption = None,
     video: Annotated[bool | None, typer.Option("--video/--no-video", help="Write tracked.mp4. [video]")] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier run.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Find and follow every person: tracked.mp4, poses.json, poses.parquet, doubts.json and run.json for each input."""
     settings = settings_of(
         config,
         assignments,
         **{
-            "network.weights": weights,
-            "network.device": device,
-            "network.precision": precision,
-            "network.short_side": short_side,
-            "network.mirror": mirror,
-            "render.style": render,
-            "render.color_by": color_by,
-            "render.trails_seconds": trails,
+            **network_options(weights, device, precision, short_side, mirror),
+            **render_options(render, color_by, trails),
             "video.enabled": video,
         },
     )
@@ -119,25 +116,15 @@ _FINAL_NAMES = ("tracked.mp4", "poses.json", "poses.parquet", "doubts.json", "ru
 
 
 def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
-    existing = [name for name in _FINAL_NAMES if (folder / name).exists()]
-    if existing and not overwrite:
-        raise OutputError(f"{folder / existing[0]} is there already; --overwrite replaces it, --out writes elsewhere")
+    refuse_existing([folder / name for name in _FINAL_NAMES], overwrite=overwrite)
 
 
 def _run_one(source: Source, folder: Path, settings: Settings, estimator: PoseEstimator, *, quiet: bool) -> RunReport:
     """One input, with a progress bar where somebody watches."""
-    from tqdm import tqdm
-
     from posetrack_app import pipeline
     from posetrack_app.video import VideoInfo
 
-    with tqdm(
-        desc=source.name,
-        unit=" frames",
-        disable=quiet or not sys.stderr.isatty(),
-        dynamic_ncols=True,
-        leave=False,
-    ) as bar:
+    with frames_bar(source.name, quiet=quiet) as bar:
 
         def opened(info: VideoInfo) -> pipeline.Progress:
             bar.reset(total=info.frames_expected)

@@ -13,10 +13,13 @@ from posetrack_app.commands.options import (
     DeviceOption,
     MirrorOption,
     PrecisionOption,
+    QuietOption,
     SetOption,
     ShortSideOption,
     WeightsOption,
     estimator_of,
+    frames_bar,
+    network_options,
     settings_of,
 )
 from posetrack_app.errors import OutputError, UsageError
@@ -45,7 +48,7 @@ def submit(
     config: ConfigOption = None,
     assignments: SetOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a zip that is there.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    quiet: QuietOption = False,
 ) -> int:
     """Make a submission to PoseTrack's server: find and follow people in folders of pictures, and write a zip.
 
@@ -62,20 +65,12 @@ def submit(
     settings = settings_of(
         config,
         assignments,
-        **{
-            "network.weights": weights,
-            "network.device": device,
-            "network.precision": precision,
-            "network.short_side": short_side,
-            "network.mirror": mirror,
-        },
+        **network_options(weights, device, precision, short_side, mirror),
     )
-    from tqdm import tqdm
-
     from posetrack_app import submission
     from posetrack_app.formats.submission import check as check_zip
 
-    with tqdm(unit=" frames", disable=quiet or not sys.stderr.isatty(), dynamic_ncols=True, leave=False) as bar:
+    with frames_bar(quiet=quiet) as bar:
 
         def opened(name: str, pictures: int) -> submission.Progress:
             bar.set_description(name, refresh=False)
