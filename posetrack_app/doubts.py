@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
-from posetrack_app.errors import OutputError
+from posetrack_app.formats.saving import saving
 from posetrack_app.types import Poses
 from trackers.doubts import Doubt, DoubtFinder
 
@@ -56,11 +56,6 @@ def write_doubts(path: Path, doubts: Iterable[Doubt], *, complete: bool = True) 
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     content = {"doubts": [asdict(doubt) for doubt in doubts]}
-    try:
+    with saving(path, complete=complete) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        if complete:
-            partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None

@@ -32,6 +32,7 @@ from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
 from posetrack_app.formats.parquet import ParquetWriter
 from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
+from posetrack_app.formats.saving import saving
 from posetrack_app.render import Renderer
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import Source, VideoInfo, VideoReader, VideoWriter
@@ -93,13 +94,8 @@ class RunReport:
 
     def write(self, folder: Path) -> None:
         """Write run.json; under that name only where the run is complete."""
-        final, partial = folder / "run.json", folder / "run.partial.json"
-        try:
+        with saving(folder / "run.json", complete=self.complete) as partial:
             partial.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            if self.complete:
-                partial.replace(final)
-        except OSError as error:
-            raise OutputError(f"cannot write {final}: {error.strerror or error}") from None
 
 
 def run(

@@ -23,6 +23,7 @@ from posetrack_app.formats.parquet import ParquetWriter, read_raw
 from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
 from posetrack_app.formats.reading import read_poses
 from posetrack_app.formats.reading import table_of as parquet_of
+from posetrack_app.formats.saving import saving
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Poses
 from trackers.doubts import Doubt, find_doubts
@@ -59,9 +60,6 @@ class Retracked:
 
     steps: list[dict[str, Any]]
     """What was done, in order: name, parameters and counts of what changed."""
-
-    doubts: list[Doubt]
-    """Where identities may still be wrong."""
 
 
 def read_saved(path: Path, *, rate: float = 25.0) -> SavedPoses:
@@ -160,8 +158,7 @@ def retrack(
         steps.append({"name": "edits", "parameters": parameters, "changed": {"edits": len(done)}})
     table, refined = refine(table, settings.refine, groups=side_groups(sequence.skeleton))
     steps += [step.as_dict() for step in refined]
-    index = np.array([frame.index for frame in sequence.frames], dtype=np.int64)
-    return Retracked(sequence_of(table, sequence), table, steps, find_doubts(table, index=index))
+    return Retracked(sequence_of(table, sequence), table, steps)
 
 
 def side_groups(skeleton: Skeleton) -> list[list[tuple[int, int]]]:
@@ -175,8 +172,8 @@ def side_groups(skeleton: Skeleton) -> list[list[tuple[int, int]]]:
     return list(groups.values())
 
 
-def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) -> None:
-    """Write `FILES` into a folder, made where it is missing.
+def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) -> list[Doubt]:
+    """Write `FILES` into a folder, made where it is missing; gives the doubts, where identities may still be wrong.
 
     Raises:
         OutputError: something cannot be written.
@@ -209,7 +206,9 @@ def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) ->
         raise
     parquet.close()
     document.close()
-    write_doubts(folder / "doubts.json", result.doubts)
+    index = np.array([frame.index for frame in sequence.frames], dtype=np.int64)
+    doubts = find_doubts(table, index=index)
+    write_doubts(folder / "doubts.json", doubts)
     content = {
         **report,
         "frames": len(sequence.frames),
@@ -217,11 +216,9 @@ def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) ->
         "poses": len(table),
         "steps": result.steps,
     }
-    path = folder / "retrack.json"
-    try:
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with saving(folder / "retrack.json") as partial:
+        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return doubts
 
 
 def _slices(table: TrackTable) -> Iterator[slice]:

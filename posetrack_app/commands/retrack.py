@@ -110,13 +110,13 @@ def retrack(
     corrections = read_edits(edits) if edits is not None else []
     result = job.retrack(saved, settings, keep_tracks=keep_tracks, edits=corrections, edits_name=str(edits))
     report: dict[str, Any] = {"input": str(poses), "settings": asdict(settings), "versions": versions()}
-    job.write_results(folder, result, report=report)
+    doubts = job.write_results(folder, result, report=report)
     if not quiet:
         print(f"{folder}: {len(result.sequence.frames)} frames, {len(result.table.ids)} people")
         for step in result.steps:
             counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in step["changed"].items())
             print(f"  {step['name']}: {counts}")
-        print(f"  doubts: {len(result.doubts)}")
+        print(f"  doubts: {len(doubts)}")
     if video is not None:
         _draw(result.sequence, _source(video), folder / "tracked.mp4", settings, quiet=quiet)
 

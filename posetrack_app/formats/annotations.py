@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack_app.errors import OutputError
+from posetrack_app.formats.saving import partial_of
 
 __all__ = ["CATEGORY", "JOINTS", "AnnotationWriter", "enlarged_box"]
 
@@ -52,7 +53,7 @@ class AnnotationWriter:
     def __init__(self, path: Path, *, video: str) -> None:
         """Start the file of a video; `video` is the name of its folder of frames."""
         self._path = path
-        self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self._partial = partial_of(path)
         self._video = video
         named = _OFFICIAL_NAME.match(video)
         # Official ids tell the series, the video and the frame: 10034180000 is frame 0 of 003418_mpii_test.

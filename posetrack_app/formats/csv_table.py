@@ -18,8 +18,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from models.skeleton import SKELETONS, Skeleton
-from posetrack_app.errors import InputError, OutputError
+from posetrack_app.errors import InputError
 from posetrack_app.formats.assembly import MAX_FRAMES
+from posetrack_app.formats.saving import saving
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Origin, Poses
 
@@ -92,16 +93,11 @@ def write(path: Path, sequence: PoseSequence) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
     schema = pa.schema(list(COLUMNS.items()))
-    try:
-        with pa.csv.CSVWriter(partial, schema, write_options=_OPTIONS) as file:
-            inhabited = (frame for frame in sequence.frames if len(frame.poses))
-            while block := list(islice(inhabited, _FRAMES_A_BLOCK)):
-                file.write_table(_rows(block, sequence.skeleton, schema))
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with saving(path) as partial, pa.csv.CSVWriter(partial, schema, write_options=_OPTIONS) as file:
+        inhabited = (frame for frame in sequence.frames if len(frame.poses))
+        while block := list(islice(inhabited, _FRAMES_A_BLOCK)):
+            file.write_table(_rows(block, sequence.skeleton, schema))
 
 
 def convert(path: Path, table: Path) -> None:
@@ -110,19 +106,14 @@ def convert(path: Path, table: Path) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
-        with pq.ParquetFile(table) as source:
-            columns = [
-                pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
-                for field in source.schema_arrow
-            ]
-            with pa.csv.CSVWriter(partial, pa.schema(columns), write_options=_OPTIONS) as file:
-                for group in range(source.num_row_groups):
-                    file.write_table(source.read_row_group(group).cast(pa.schema(columns)))
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with saving(path) as partial, pq.ParquetFile(table) as source:
+        columns = [
+            pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
+            for field in source.schema_arrow
+        ]
+        with pa.csv.CSVWriter(partial, pa.schema(columns), write_options=_OPTIONS) as file:
+            for group in range(source.num_row_groups):
+                file.write_table(source.read_row_group(group).cast(pa.schema(columns)))
 
 
 def _rows(frames: list[PosedFrame], skeleton: Skeleton, schema: pa.Schema) -> pa.Table:

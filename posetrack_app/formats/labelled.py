@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.skeleton import POSETRACK15
-from posetrack_app.errors import InputError, OutputError
+from posetrack_app.errors import InputError
 from posetrack_app.formats.annotations import JOINTS
+from posetrack_app.formats.saving import saving
 from posetrack_app.types import Poses
 
 __all__ = ["NO_SCORE", "LabelledFrame", "decode", "load", "save"]
@@ -134,12 +135,8 @@ def save(path: Path, content: object) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
+    with saving(path) as partial:
         partial.write_bytes(msgspec.json.encode(content) + b"\n")
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _not_a_number(data: bytes) -> str | None:

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from models.skeleton import SKELETONS, Skeleton
 from posetrack_app.errors import InputError, OutputError
+from posetrack_app.formats.saving import partial_of
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Origin, Poses
 
@@ -71,7 +72,7 @@ class ParquetWriter:
         `notes` are added to the table's metadata.
         """
         self._path = path
-        self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self._partial = partial_of(path)
         self._skeleton = skeleton
         self._joints = pa.array(skeleton.joints)
         self._blocks: list[tuple[int, float, Poses]] = []

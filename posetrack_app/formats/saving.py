@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from posetrack_app.errors import OutputError
 
-__all__ = ["save_file", "save_folder"]
+__all__ = ["partial_of", "save_file", "save_folder", "saving"]
+
+
+def partial_of(path: Path) -> Path:
+    """Where a file is written until it is complete.
+
+    >>> partial_of(Path("out/poses.json")).name
+    'poses.partial.json'
+    """
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+@contextmanager
+def saving(path: Path, *, complete: bool = True) -> Iterator[Path]:
+    """Where to write a file, which gets its final name at the end of the block, if it is `complete`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    partial = partial_of(path)
+    try:
+        yield partial
+        if complete:
+            partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def save_file(path: Path, parts: Iterable[str]) -> None:
@@ -18,13 +43,8 @@ def save_file(path: Path, parts: Iterable[str]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(parts)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with saving(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(parts)
 
 
 def save_folder(path: Path, files: Iterable[tuple[str, Iterable[str]]], *, pattern: str) -> None:

@@ -18,11 +18,12 @@ import msgspec
 import numpy as np
 
 from models.skeleton import POSETRACK15
-from posetrack_app.errors import InputError, OutputError
+from posetrack_app.errors import InputError
 from posetrack_app.formats import annolist, posetrack2018
 from posetrack_app.formats.annotations import JOINTS
 from posetrack_app.formats.labelled import LabelledFrame, decode
 from posetrack_app.formats.posetrack import LabelledFile, read_labelled
+from posetrack_app.formats.saving import saving
 
 __all__ = ["LARGEST_ID", "check", "pack"]
 
@@ -50,16 +51,11 @@ def pack(path: Path, files: Sequence[Path]) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    try:
-        with zipfile.ZipFile(partial, "w") as archive:
-            for file in sorted(files, key=lambda file: file.name):
-                member = zipfile.ZipInfo(file.name)  # of 1980: a time of now would make each zip another
-                member.external_attr = 0o644 << 16
-                archive.writestr(member, file.read_bytes(), compress_type=zipfile.ZIP_DEFLATED)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+    with saving(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for file in sorted(files, key=lambda file: file.name):
+            member = zipfile.ZipInfo(file.name)  # of 1980: a time of now would make each zip another
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, file.read_bytes(), compress_type=zipfile.ZIP_DEFLATED)
 
 
 def check(path: Path, *, gt: Path | None = None) -> list[str]:
