@@ -9,12 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from posetrack_app.evaluation.annotated import JOINTS, Protocol
+from posetrack_app.evaluation.annotated import JOINTS
 from posetrack_app.evaluation.average_precision import mean
 from posetrack_app.evaluation.charts import Bar, bar_length
 from posetrack_app.evaluation.clear_mot import Counts
 from posetrack_app.evaluation.posetrack import Evaluation, Scope
-from posetrack_app.evaluation.tables import figures, groups
+from posetrack_app.evaluation.tables import (
+    ACCURACY,
+    IDENTITIES,
+    TRACKING,
+    figures,
+    group_figures,
+    identity_figures,
+)
 
 __all__ = ["DASH", "ORDER", "Row", "Table", "cell", "joint_table", "losses", "sequence_tables", "spoken", "total_of"]
 
@@ -30,8 +37,6 @@ ORDER = [
     )
 ]  # fmt: skip
 """The joints from head to foot, as places in `JOINTS`."""
-
-_GROUPS = ("Head", "Shou", "Elb", "Wri", "Hip", "Knee", "Ankl", "Total")
 
 Array = npt.NDArray[np.float64]
 
@@ -120,26 +125,26 @@ def sequence_tables(evaluation: Evaluation) -> list[Table]:
     whole = "all"
 
     def accuracy(name: str, values: dict[str, Array | None]) -> Row:
-        return Row(name, _by_group(values, "ap", ("precision", "recall"), protocol))
+        return Row(name, [*map(cell, group_figures(values, "ap", ("precision", "recall"), protocol))])
 
     def tracking(name: str, values: dict[str, Array | None]) -> Row:
-        return Row(name, _by_group(values, "mota", ("motp", "mot_precision", "mot_recall"), protocol))
+        row = group_figures(values, "mota", ("motp", "mot_precision", "mot_recall"), protocol)
+        return Row(name, [*map(cell, row)])
 
     def identities(name: str, values: dict[str, Array | None], of: Scope) -> Row:
-        return Row(name, _identities(of, values), losses(of.counts)[-1])
+        return Row(name, [*map(cell, identity_figures(of, values))], losses(of.counts)[-1])
 
     return [
         Table(
-            "Average precision (AP)", "Sequence", (*_GROUPS, "Prec", "Rec"),
+            "Average precision (AP)", "Sequence", ACCURACY,
             [accuracy(name, values) for name, values in of_all.items()], accuracy(whole, total),
         ),
         Table(
-            "Tracking (MOTA)", "Sequence", (*_GROUPS, "MOTP", "Prec", "Rec"),
+            "Tracking (MOTA)", "Sequence", TRACKING,
             [tracking(name, values) for name, values in of_all.items()], tracking(whole, total),
         ),
         Table(
-            "Identities and what MOTA loses", "Sequence",
-            ("HOTA", "DetA", "AssA", "LocA", "IDF1", "Miss", "False", "Swit", "IDs", "Frag", "Tracks", "MT", "ML"),
+            "Identities and what MOTA loses", "Sequence", IDENTITIES,
             [identities(name, values, evaluation.sequences[name]) for name, values in of_all.items()],
             identities(whole, total, scope),
         ),
@@ -165,18 +170,3 @@ def joint_table(scope: Scope) -> Table:
         rows=[row(spoken(JOINTS[j]), j, [int(number[j]) for number in whole]) for j in ORDER],
         total=row("all", -1, [int(number.sum()) for number in whole]),
     )  # fmt: skip
-
-
-def _by_group(values: dict[str, Array | None], figure: str, more: Sequence[str], protocol: Protocol) -> list[str]:
-    main = values[figure]
-    if main is None:
-        return [DASH] * (len(_GROUPS) + len(more))
-    return [cell(value) for value in [*groups(main, protocol=protocol), *(total_of(values[name]) for name in more)]]
-
-
-def _identities(scope: Scope, values: dict[str, Array | None]) -> list[str]:
-    main = [total_of(values[name]) for name in ("hota", "deta", "assa", "loca", "idf1")]
-    bar, tracks = losses(scope.counts)[-1], scope.tracks
-    whole = (scope.counts.switches, tracks.fragments, tracks.tracks, tracks.mostly_tracked, tracks.mostly_lost)
-    numbers = [int(number.sum()) for number in whole]
-    return [*map(cell, main), *map(cell, (bar.misses, bar.false_positives, bar.switches)), *map(cell, numbers)]

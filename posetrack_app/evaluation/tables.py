@@ -16,7 +16,19 @@ from posetrack_app.evaluation.annotated import JOINTS, Protocol
 from posetrack_app.evaluation.average_precision import mean
 from posetrack_app.evaluation.posetrack import Evaluation, Scope
 
-__all__ = ["FIGURES", "as_csv", "as_json", "as_text", "figures", "groups"]
+__all__ = [
+    "ACCURACY",
+    "FIGURES",
+    "IDENTITIES",
+    "TRACKING",
+    "as_csv",
+    "as_json",
+    "as_text",
+    "figures",
+    "group_figures",
+    "groups",
+    "identity_figures",
+]
 
 Array = npt.NDArray[np.float64]
 
@@ -34,6 +46,11 @@ _GROUPS = {
     },
 }  # fmt: skip
 _MEMBERS = {title: [JOINTS.index(joint) for joint in joints] for title, joints in _GROUPS.items()}
+
+ACCURACY = (*_MEMBERS, "Total", "Prec", "Rec")
+TRACKING = (*_MEMBERS, "Total", "MOTP", "Prec", "Rec")
+IDENTITIES = ("HOTA", "DetA", "AssA", "LocA", "IDF1", "Miss", "False", "Swit", "IDs", "Frag", "Tracks", "MT", "ML")
+"""Columns of the three tables."""
 
 
 def figures(scope: Scope) -> dict[str, Array | None]:
@@ -99,21 +116,24 @@ def as_text(evaluation: Evaluation) -> str:
         f"sequences {stamp.sequences}, labelled frames {stamp.labelled_frames}",
         _table(
             "Average precision (AP), percent",
-            [*_MEMBERS, "Total", "Prec", "Rec"],
-            {name: _row(values, "ap", ("precision", "recall"), stamp.protocol) for name, (_, values) in of_all.items()},
+            ACCURACY,
+            {
+                name: group_figures(values, "ap", ("precision", "recall"), stamp.protocol)
+                for name, (_, values) in of_all.items()
+            },
         ),
         _table(
             "Tracking (MOTA), percent",
-            [*_MEMBERS, "Total", "MOTP", "Prec", "Rec"],
+            TRACKING,
             {
-                name: _row(values, "mota", ("motp", "mot_precision", "mot_recall"), stamp.protocol)
+                name: group_figures(values, "mota", ("motp", "mot_precision", "mot_recall"), stamp.protocol)
                 for name, (_, values) in of_all.items()
             },
         ),
         _table(
             "Identities (HOTA of PoseTrack21, mean of joints) and what MOTA loses; percent, then counts of joints",
-            ["HOTA", "DetA", "AssA", "LocA", "IDF1", "Miss", "False", "Swit", "IDs", "Frag", "Tracks", "MT", "ML"],
-            {name: _identities(scope, values) for name, (scope, values) in of_all.items()},
+            IDENTITIES,
+            {name: identity_figures(scope, values) for name, (scope, values) in of_all.items()},
         ),
         *(f"note: {note}" for note in evaluation.notes),
     ]
@@ -138,7 +158,10 @@ def _numbers(values: Iterable[float]) -> list[float | None]:
     return [float(value) if math.isfinite(value) else None for value in values]
 
 
-def _row(values: Mapping[str, Array | None], figure: str, more: Sequence[str], protocol: Protocol) -> list[float]:
+def group_figures(
+    values: Mapping[str, Array | None], figure: str, more: Sequence[str], protocol: Protocol
+) -> list[float]:
+    """A row of `ACCURACY` or `TRACKING`: one of the figures by group, then the means of some more."""
     main = values[figure]
     if main is None:
         return [math.nan] * (len(_MEMBERS) + 1 + len(more))
@@ -146,8 +169,8 @@ def _row(values: Mapping[str, Array | None], figure: str, more: Sequence[str], p
     return groups(main, protocol=protocol) + [math.nan if other is None else float(other[-1]) for other in last]
 
 
-def _identities(scope: Scope, values: Mapping[str, Array | None]) -> list[float | int]:
-    """HOTA and its parts, IDF1, the parts of MOTA, and counts."""
+def identity_figures(scope: Scope, values: Mapping[str, Array | None]) -> list[float | int]:
+    """A row of `IDENTITIES`: HOTA and its parts, IDF1, the parts of MOTA, and counts."""
     main = [values[name] for name in ("hota", "deta", "assa", "loca", "idf1")]
     shares: list[float] = [math.nan if figure is None else float(figure[-1]) for figure in main]
     counts, tracks = scope.counts, scope.tracks

@@ -16,11 +16,11 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from models.skeleton import COCO17, POSETRACK15, Skeleton
+from models.skeleton import POSETRACK15, Skeleton
 from posetrack_app.errors import InputError
 from posetrack_app.formats.annotations import CATEGORY, JOINTS, AnnotationWriter, enlarged_box
-from posetrack_app.formats.head import neck_and_head_top
 from posetrack_app.formats.labelled import NO_SCORE, LabelledFrame, decode, load, save
+from posetrack_app.formats.predicted import official_joints
 from posetrack_app.types import Poses
 
 __all__ = ["LabelledFrame", "PoseTrack2018Writer", "parse", "read", "write"]
@@ -34,7 +34,6 @@ class PoseTrack2018Writer:
     def __init__(self, path: Path, *, video: str, skeleton: Skeleton) -> None:
         """Start the file of a video; `video` is the name of its folder of frames."""
         self._skeleton = skeleton
-        self._columns = [JOINTS.index(joint) if joint in JOINTS else -1 for joint in skeleton.joints]
         self._writer = AnnotationWriter(path, video=video)
 
     def add(self, index: int, name: str | None, poses: Poses) -> None:
@@ -51,13 +50,7 @@ class PoseTrack2018Writer:
         self._writer.abort()
 
     def _annotations(self, poses: Poses) -> list[dict[str, Any]]:
-        xy = np.zeros((len(poses), len(JOINTS), 2))
-        score = np.zeros((len(poses), len(JOINTS)))
-        ours = [row for row, column in enumerate(self._columns) if column >= 0]
-        theirs = [self._columns[row] for row in ours]
-        xy[:, theirs], score[:, theirs] = poses.xy[:, ours], poses.joint_score[:, ours]
-        if self._skeleton is COCO17:
-            xy[:, 1:3], score[:, 1:3] = neck_and_head_top(poses.xy, poses.joint_score)
+        xy, score = official_joints(poses, self._skeleton)
         found = score > 0
         keypoints = np.concatenate([np.where(found[..., None], xy, 0).round(2), found[..., None]], axis=2)
         # A joint that was found keeps a score above 0, however unsure.

@@ -12,17 +12,33 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from models.skeleton import COCO17, POSETRACK15, Skeleton
+from models.skeleton import COCO17, Skeleton
 from posetrack_app.config import OutputSettings
 from posetrack_app.formats.annotations import JOINTS
 from posetrack_app.formats.head import neck_and_head_top
 from posetrack_app.formats.labelled import LabelledFrame
 from posetrack_app.types import Poses
 
-__all__ = ["kept", "legal_identities", "predicted_frame", "some_people"]
+__all__ = ["kept", "legal_identities", "official_joints", "predicted_frame", "some_people"]
 
 _NECK_AND_HEAD_TOP = [JOINTS.index("head_bottom"), JOINTS.index("head_top")]
+_EARS = [JOINTS.index("left_ear"), JOINTS.index("right_ear")]
 _LEAST = 1e-6  # a joint that was found keeps a score above 0, however unsure
+
+
+def official_joints(poses: Poses, skeleton: Skeleton) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Places (N, 17, 2) and scores (N, 17) of the joints of `JOINTS`; score 0 where a joint is not there.
+
+    Neck and head top are estimated where the skeleton lacks them.
+    """
+    N = len(poses)
+    xy, score = np.zeros((N, len(JOINTS), 2)), np.zeros((N, len(JOINTS)))
+    ours = [row for row, joint in enumerate(skeleton.joints) if joint in JOINTS]
+    theirs = [JOINTS.index(skeleton.joints[row]) for row in ours]
+    xy[:, theirs], score[:, theirs] = poses.xy[:, ours], poses.joint_score[:, ours]
+    if skeleton is COCO17:
+        xy[:, _NECK_AND_HEAD_TOP], score[:, _NECK_AND_HEAD_TOP] = neck_and_head_top(poses.xy, poses.joint_score)
+    return xy, score
 
 
 def predicted_frame(
@@ -33,13 +49,8 @@ def predicted_frame(
     Neck and head top are estimated where the skeleton lacks them. People without any of the joints are left out, and
     those without an identity stay.
     """
-    N = len(poses)
-    xy, score = np.zeros((N, len(JOINTS), 2)), np.zeros((N, len(JOINTS)))
-    ours = [row for row, joint in enumerate(skeleton.joints) if joint in POSETRACK15.joints]
-    theirs = [JOINTS.index(skeleton.joints[row]) for row in ours]
-    xy[:, theirs], score[:, theirs] = poses.xy[:, ours], poses.joint_score[:, ours]
-    if skeleton is COCO17:
-        xy[:, _NECK_AND_HEAD_TOP], score[:, _NECK_AND_HEAD_TOP] = neck_and_head_top(poses.xy, poses.joint_score)
+    xy, score = official_joints(poses, skeleton)
+    score[:, _EARS] = 0
     found = score > 0
     somebody = found.any(axis=1)
     found = found[somebody]
