@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models.skeleton import Skeleton
 from posetrack_app.config import Settings
@@ -29,7 +30,7 @@ from posetrack_app.types import Poses
 from trackers.doubts import Doubt, find_doubts
 from trackers.refine import refine
 from trackers.table import OBSERVED, TrackTable
-from trackers.tracker import Tracker
+from trackers.tracker import TrackedFrame, Tracker
 
 __all__ = ["FILES", "Retracked", "SavedPoses", "read_saved", "retrack", "side_groups", "write_results"]
 
@@ -84,19 +85,8 @@ def read_saved(path: Path, *, rate: float = 25.0) -> SavedPoses:
 
 def table_of(sequence: PoseSequence) -> TrackTable:
     """All poses of a sequence; nothing of them is smoothed."""
-    poses = [frame.poses for frame in sequence.frames] or [Poses.empty(len(sequence.skeleton.joints))]
-    count = [len(frame.poses) for frame in sequence.frames]
-    xy = np.concatenate([part.xy for part in poses])
-    return TrackTable(
-        times=np.array([frame.seconds for frame in sequence.frames], dtype=np.float64),
-        frame=np.repeat(np.arange(len(count), dtype=np.int64), count),
-        xy=xy,
-        joint_score=np.concatenate([part.joint_score for part in poses]),
-        score=np.concatenate([part.score for part in poses]),
-        track_id=np.concatenate([part.track_id for part in poses]),
-        origin=np.concatenate([part.origin for part in poses]),
-        raw_xy=np.full_like(xy, np.nan),
-    )
+    times = np.array([frame.seconds for frame in sequence.frames], dtype=np.float64)
+    return _joined(times, [frame.poses for frame in sequence.frames] or [Poses.empty(len(sequence.skeleton.joints))])
 
 
 def sequence_of(table: TrackTable, like: PoseSequence) -> PoseSequence:
@@ -247,7 +237,7 @@ def _tracked(table: TrackTable, settings: Settings, skeleton: Skeleton) -> Track
     """The observed poses with the identities that the tracker gives them, and its predictions."""
     table = table[table.origin == OBSERVED]
     tracker = Tracker(settings.tracker, sigmas=np.array(skeleton.sigmas))
-    done = []
+    done: list[TrackedFrame] = []
     for position, (seconds, rows) in enumerate(zip(table.times.tolist(), _slices(table), strict=True)):
         done += tracker.update(
             index=position,
@@ -257,16 +247,19 @@ def _tracked(table: TrackTable, settings: Settings, skeleton: Skeleton) -> Track
             score=table.score[rows],
         )
     done += tracker.flush()
-    if not done:
-        return table
-    xy = np.concatenate([frame.xy for frame in done])
+    return _joined(table.times, done) if done else table
+
+
+def _joined(times: npt.NDArray[np.float64], frames: Sequence[Poses] | Sequence[TrackedFrame]) -> TrackTable:
+    """The poses of one or more frames, which are all there are and in order; nothing of them is smoothed."""
+    xy = np.concatenate([frame.xy for frame in frames])
     return TrackTable(
-        times=table.times,
-        frame=np.repeat(np.array([frame.index for frame in done]), [len(frame.score) for frame in done]),
+        times=times,
+        frame=np.repeat(np.arange(len(frames), dtype=np.int64), [len(frame.score) for frame in frames]),
         xy=xy,
-        joint_score=np.concatenate([frame.joint_score for frame in done]),
-        score=np.concatenate([frame.score for frame in done]),
-        track_id=np.concatenate([frame.track_id for frame in done]),
-        origin=np.concatenate([frame.origin for frame in done]),
+        joint_score=np.concatenate([frame.joint_score for frame in frames]),
+        score=np.concatenate([frame.score for frame in frames]),
+        track_id=np.concatenate([frame.track_id for frame in frames]),
+        origin=np.concatenate([frame.origin for frame in frames]),
         raw_xy=np.full_like(xy, np.nan),
     )
