@@ -1,1 +1,1 @@
-"""From photos to weights."""
+"""Training: labelled photos, their augmentation on the device, the loop, and labels made by a teacher."""
