@@ -1,12 +1,14 @@
-"""Speed of the tracker alone: `OMP_NUM_THREADS=1 python scripts/bench_tracker.py [PEOPLE ...] [--frames N]`.
+"""Speed of the tracker: `OMP_NUM_THREADS=1 python scripts/bench_tracker.py [PEOPLE ...] [--frames N] [--hours H]`.
 
 People of 17 joints walk about in a frame of 1920x1080 at 25 frames a second, with noise, missed people and false ones;
-prints milliseconds a frame by the number of people.
+prints milliseconds a frame by the number of people. With --hours, ten people who come and go for so long, to see
+whether history slows the tracker or fills the memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import time
 
 import numpy as np
@@ -41,12 +43,40 @@ def frames(people: int, count: int) -> list[dict[str, np.ndarray]]:
     return result
 
 
+def long_run(hours: float) -> None:
+    """One minute of people again and again, each time after ten seconds of nobody, so that all are new people."""
+    people, minute = 10, 1500
+    tracker = Tracker(TrackerConfig(), sigmas=np.array(COCO17.sigmas))
+    rng = np.random.default_rng(1)
+    poses = frames(people, minute)
+    for each in poses:
+        looks = rng.normal(size=(len(each["score"]), 64))
+        each["appearance"] = (looks / np.linalg.norm(looks, axis=1, keepdims=True)).astype(np.float32)
+    index, seconds = 0, 0.0
+    print(f"{'hour':>8}{'median ms':>12}{'mean ms':>12}{'peak MiB':>12}")
+    for number in range(1, round(60 * hours) + 1):
+        taken = []
+        for each in poses:
+            started = time.perf_counter()
+            tracker.update(index=index, seconds=seconds, **each)
+            taken.append(1000 * (time.perf_counter() - started))
+            index, seconds = index + 1, seconds + 1 / 25
+        seconds += 10
+        if number == 1 or number % 60 == 0 or number == round(60 * hours):
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(f"{number / 60:>8.2f}{np.median(taken):>12.3f}{np.mean(taken):>12.3f}{peak:>12.1f}", flush=True)
+
+
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("people", type=int, nargs="*", default=[1, 10, 30, 100, 300])
     parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--hours", type=float, metavar="H", help="people who come and go for so long, instead")
     arguments = parser.parse_args()
+    if arguments.hours:
+        long_run(arguments.hours)
+        return
     print(f"{'people':>8}{'median ms':>12}{'mean ms':>12}{'95 % ms':>12}{'tracks':>8}")
     for people in arguments.people:
         tracker = Tracker(TrackerConfig(), sigmas=np.array(COCO17.sigmas))

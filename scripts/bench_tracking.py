@@ -194,7 +194,7 @@ LADDER: dict[str, Variant] = {
 }
 """Each with all above it, and what would be perfect."""
 
-TOLD: dict[str, list[str]] = {"whole_camera": ["pan"], "whole_looks": list(STORIES)}
+TOLD: dict[str, list[str]] = {"whole_camera": ["pan"], "whole_looks": ["occlusions", "exits", *STORIES]}
 """Variants that are told more than poses, and where there is more."""
 
 WITHOUT: dict[str, Variant] = {
