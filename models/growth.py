@@ -27,6 +27,12 @@ _WIDEST = 0.7
 _STRAIN = 0.5
 """Cost of a joint that is twice as far as the stretch that is allowed."""
 
+_ALIKE = 0.1
+"""How much a tag that is only like somebody's counts, where one that is exactly theirs counts 1."""
+
+_NEARER = 0.1
+"""How much less a peak says about the name of another that it would be as far from as the largest person reaches."""
+
 
 def grow(peaks: Candidates, *, maps: int, skeleton: Skeleton, config: GroupingConfig) -> Bodies:
     """People of the peaks above the seed threshold: a peak that fits nobody starts a person of its own."""
@@ -38,10 +44,12 @@ def grow(peaks: Candidates, *, maps: int, skeleton: Skeleton, config: GroupingCo
     at_first = _WIDEST * math.dist(xy.max(axis=1), xy.min(axis=1))
     several = maps < len(skeleton.joints)
     if several:
-        _start_by_tags(bodies, strong, config)
+        _start_by_names(bodies, strong, config, at_first=at_first)
+        strong = strong[~np.isin(peaks.number[strong], peaks.number[bodies.row[bodies.found]])]
     rings = peaks.step[strong] if several else _rings_of(skeleton.joints)[peaks.joint[strong]]
     for part in _runs(rings):
-        _match(bodies, strong[part], config, first=0, several=several, at_first=at_first)
+        # Where tags name the joints, places are to have little say as long as the size of people is not known.
+        _match(bodies, strong[part], config, first=0, several=several, at_first=at_first * (2 if several else 1))
     return bodies
 
 
@@ -54,7 +62,7 @@ def _rings_of(joints: tuple[str, ...]) -> Indices:
 
 def _runs(values: Indices) -> list[slice]:
     """Where the same value stands without a break."""
-    ends = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), len(values)]
+    ends = [0, *(np.flatnonzero(values[1:] != values[:-1]) + 1).tolist(), *([len(values)] if len(values) else [])]
     return [slice(start, end) for start, end in itertools.pairwise(ends)]
 
 
@@ -72,6 +80,8 @@ def _match(
         cost = _costs(bodies, ring, config, first=first, several=several, at_first=at_first)  # (N', Q)
         # A product, so that of two people who want the same peaks the more certain one gets the better.
         gain = np.maximum(1 - cost, 0) * (bodies.weight[first:, None] * peaks.score[ring])
+        if several:
+            gain[bodies.found[first:, peaks.joint[ring]]] = 0
         person, peak = _assign(gain, peaks.step[ring], peaks.number[ring], several=several)
         bodies.give(first + person, ring[peak])
         # A second peak of the same joint that fits somebody is an echo of theirs, not another person.
@@ -136,25 +146,28 @@ def tag_cost(apart: Array, config: GroupingConfig, *, several: bool) -> Array:
     return cost
 
 
-def _start_by_tags(bodies: Bodies, strong: Indices, config: GroupingConfig) -> None:
-    """People known by their tags alone, for maps of several joints, where a peak does not say which joint it is.
+def _start_by_names(bodies: Bodies, strong: Indices, config: GroupingConfig, *, at_first: float) -> None:
+    """Start people in maps of several joints, where a peak does not say which joint it is; each gets its first joint.
 
-    A person's tag is the one that most of the peaks near it name, each as the joint that fits best.
+    The strongest peak of each is the joint that most others agree with: named so, it is of a person whose tag they
+    have too, each as the joint that fits best. Those are that person's and start nobody.
     """
-    peaks = bodies.peaks
-    score, every_tag, every_number = peaks.score[strong], peaks.tags[strong], peaks.number[strong]
+    peaks, joints = bodies.peaks, bodies.skeleton.joints
     width = max(config.tag_step / 2, 1e-6) ** 2
-    free = np.ones(len(strong), dtype=bool)
-    while free.any():
-        strongest = np.flatnonzero(free)[score[free].argmax()]
-        near = free & (((every_tag - every_tag[strongest]) ** 2).mean(axis=1) <= (config.tag_limit / 2) ** 2)
-        tags, number = every_tag[near], every_number[near]
-        apart = ((tags[:, None] - tags) ** 2).mean(axis=2)  # (guesses, Q')
+    rows = strong[np.argsort(peaks.joint[strong], kind="stable")]
+    while len(rows):
+        score, tags, number, joint = peaks.score[rows], peaks.tags[rows], peaks.number[rows], peaks.joint[rows]
+        names = rows[number == number[score.argmax()]]
+        apart = ((peaks.tags[names][:, None] - tags) ** 2).mean(axis=2)  # (names, Q')
+        same = np.exp(-apart / width) + _ALIKE * (apart <= (config.tag_limit / 2) ** 2)
+        asked = bodies.asked(names, np.broadcast_to(rows, apart.shape), per_reach(joints)[:, joint])
+        fit = same * score / (1 + _NEARER * asked / max(at_first, 1))
+        fit[(peaks.joint[names][:, None] == joint) & (peaks.number[names][:, None] != number)] = 0
         order = np.argsort(number, kind="stable")
         each = np.flatnonzero(np.diff(number[order], prepend=-1))
-        nearest = np.minimum.reduceat(apart[:, order], each, axis=1)  # (guesses, P')
-        votes = np.exp(-nearest / width) @ score[near][order][each]
+        votes = np.maximum.reduceat(fit[:, order], each, axis=1).sum(axis=1)
         best = votes.argmax()
-        good = apart[best] <= width / 4
-        bodies.start(tags[good].mean(axis=0, keepdims=True), 1e-3)
-        free &= ~np.isin(every_number, number)
+        bodies.give(bodies.start(tags[:1], 0), names[best : best + 1])
+        theirs = [part.start + fit[best, part].argmax() for part in _runs(joint)]
+        claimed = number[[place for place in theirs if fit[best, place] > 0]]
+        rows = rows[~np.isin(number, claimed)]
