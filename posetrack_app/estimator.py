@@ -20,6 +20,7 @@ import torch
 
 from models.grouping import GroupingConfig, group
 from models.peaks import find_peaks
+from posetrack_app.appearance import looks
 from posetrack_app.config import Settings
 from posetrack_app.engines import (
     DeviceName,
@@ -128,7 +129,9 @@ class PoseEstimator:
         self.grouping = grouping or GroupingConfig()
         self.skeleton = engine.config.joints
         """The joints of the poses."""
-        self.seconds: dict[str, float] = {"prepare": 0.0, "network": 0.0, "peaks": 0.0, "grouping": 0.0}
+        self.seconds: dict[str, float] = {
+            "prepare": 0.0, "network": 0.0, "peaks": 0.0, "grouping": 0.0, "appearance": 0.0,
+        }  # fmt: skip
         """Seconds of work by stage, since the beginning."""
         clusters = self.skeleton.clusters[engine.config.sparse[-1]]
         self._max_peaks = tuple(30 * len(cluster) for cluster in clusters)
@@ -203,18 +206,30 @@ class PoseEstimator:
                 valid=torch.tensor([box.cells for box in boxes], device=heatmaps.device),
             )
         with self._stage("grouping"):
-            found = []
-            for number, box in enumerate(boxes):
-                people = group(
+            found = [
+                group(
                     peaks.xy[number],
                     peaks.score[number],
                     peaks.tags[number],
                     skeleton=self.skeleton,
                     config=self.grouping,
                 )
-                xy = np.where(people.joint_score[..., None] > 0, box.to_frame(people.xy), 0)
-                found.append(Poses.untracked(xy=xy, joint_score=people.joint_score, score=people.score))
-        return found
+                for number in range(len(boxes))
+            ]
+        with self._stage("appearance"):
+            appearance = [
+                looks(picture, (people.xy + 0.5) * STRIDE - 0.5, people.joint_score, skeleton=self.skeleton)
+                for picture, people in zip(canvas, found, strict=True)
+            ]
+        return [
+            Poses.untracked(
+                xy=np.where(people.joint_score[..., None] > 0, box.to_frame(people.xy), 0),
+                joint_score=people.joint_score,
+                score=people.score,
+                appearance=look,
+            )
+            for people, box, look in zip(found, boxes, appearance, strict=True)
+        ]
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.skeleton import Skeleton
+from posetrack_app.between import between, part_of
 from posetrack_app.config import Settings
 from posetrack_app.doubts import write_doubts
 from posetrack_app.edits import Edit, replay
@@ -101,6 +102,7 @@ def sequence_of(table: TrackTable, like: PoseSequence) -> PoseSequence:
                 score=table.score[rows],
                 track_id=table.track_id[rows],
                 origin=table.origin[rows],
+                appearance=table.appearance[rows] if table.appearance.shape[1] else None,
             ),
             frame.name,
         )
@@ -138,7 +140,7 @@ def retrack(
         steps.append({"name": "keep_tracks", "parameters": {}, "changed": {"tracks": len(table.ids)}})
     else:
         observed = int((table.origin == OBSERVED).sum())
-        table = _tracked(_unsmoothed(table), settings, sequence.skeleton)
+        table = _tracked(_unsmoothed(table), settings, sequence)
         gone = observed - int((table.origin == OBSERVED).sum())
         changed = {"tracks": len(table.ids), "duplicates": gone}
         steps.append({"name": "track", "parameters": asdict(settings.tracker), "changed": changed})
@@ -181,6 +183,8 @@ def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) ->
         width=sequence.width,
         height=sequence.height,
         raw=smoothed,
+        appearance=table.appearance.shape[1],
+        every=sequence.every,
         notes={"steps": json.dumps(result.steps)},
     )
     document = PoseTrack2018Writer(folder / "poses.json", video=sequence.video, skeleton=sequence.skeleton)
@@ -233,25 +237,55 @@ def _unsmoothed(table: TrackTable) -> TrackTable:
     return replace(table, xy=xy, raw_xy=np.full_like(xy, np.nan))
 
 
-def _tracked(table: TrackTable, settings: Settings, skeleton: Skeleton) -> TrackTable:
-    """The observed poses with the identities that the tracker gives them, and its predictions."""
+def _tracked(table: TrackTable, settings: Settings, sequence: PoseSequence) -> TrackTable:
+    """The observed poses with the identities that the tracker gives them, and its predictions.
+
+    As in a run, the tracker sees the frames that the network saw, and people in between are on straight lines.
+    """
     table = table[table.origin == OBSERVED]
-    tracker = Tracker(settings.tracker, sigmas=np.array(skeleton.sigmas))
+    tracker = Tracker(settings.tracker, sigmas=np.array(sequence.skeleton.sigmas))
     done: list[TrackedFrame] = []
     for position, (seconds, rows) in enumerate(zip(table.times.tolist(), _slices(table), strict=True)):
+        if sequence.frames[position].index % sequence.every and position < len(table.times) - 1:
+            continue
         done += tracker.update(
             index=position,
             seconds=seconds,
             xy=table.xy[rows],
             joint_score=table.joint_score[rows],
             score=table.score[rows],
+            appearance=table.appearance[rows] if table.appearance.shape[1] else None,
         )
     done += tracker.flush()
-    return _joined(table.times, done) if done else table
+    return _joined(table.times, _filled(done, table.times)) if done else table
 
 
-def _joined(times: npt.NDArray[np.float64], frames: Sequence[Poses] | Sequence[TrackedFrame]) -> TrackTable:
+def _filled(done: Sequence[TrackedFrame], times: npt.NDArray[np.float64]) -> list[Poses]:
+    """The people of all frames, whose times are (T,); `done` are those that the tracker saw, by their positions."""
+    filled: list[Poses] = []
+    before: tuple[float, Poses] | None = None
+    for item in done:
+        poses = Poses(
+            xy=item.xy,
+            joint_score=item.joint_score,
+            score=item.score,
+            track_id=item.track_id,
+            origin=item.origin,
+            appearance=item.appearance,
+        )
+        if before is not None:
+            for seconds in times[len(filled) : item.index].tolist():
+                part = part_of(seconds, before=before[0], after=item.seconds)
+                filled.append(between(before[1], poses, part))
+        filled.append(poses)
+        before = item.seconds, poses
+    return filled
+
+
+def _joined(times: npt.NDArray[np.float64], frames: Sequence[Poses]) -> TrackTable:
     """The poses of one or more frames, which are all there are and in order; nothing of them is smoothed."""
+    known = [frame.appearance for frame in frames if frame.appearance is not None]
+    size = max((looks.shape[1] for looks in known), default=0)
     xy = np.concatenate([frame.xy for frame in frames])
     return TrackTable(
         times=times,
@@ -262,4 +296,10 @@ def _joined(times: npt.NDArray[np.float64], frames: Sequence[Poses] | Sequence[T
         track_id=np.concatenate([frame.track_id for frame in frames]),
         origin=np.concatenate([frame.origin for frame in frames]),
         raw_xy=np.full_like(xy, np.nan),
+        appearance=np.concatenate(
+            [
+                np.zeros((len(frame.score), size), dtype=np.uint8) if frame.appearance is None else frame.appearance
+                for frame in frames
+            ]
+        ),
     )

@@ -71,6 +71,10 @@ class Poses:
     origin: npt.NDArray[np.uint8]
     """uint8 (N,): a value of `Origin`."""
 
+    appearance: npt.NDArray[np.uint8] | None = None
+    """uint8 (N, D): what each person looks like, as `posetrack_app.appearance` makes it; a row of zeros tells nothing.
+    None where it is known of nobody."""
+
     def __post_init__(self) -> None:
         """Refuse arrays whose shapes or types do not belong together."""
         if self.xy.ndim != 3 or self.xy.shape[2] != 2:
@@ -83,6 +87,8 @@ class Poses:
             "track_id": ((persons,), np.int64),
             "origin": ((persons,), np.uint8),
         }
+        if self.appearance is not None:
+            expected["appearance"] = ((persons, self.appearance.shape[-1]), np.uint8)
         for name, (shape, dtype) in expected.items():
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
@@ -94,7 +100,14 @@ class Poses:
         return cls.untracked(xy=np.zeros((0, joints, 2)), joint_score=np.zeros((0, joints)), score=np.zeros(0))
 
     @classmethod
-    def untracked(cls, *, xy: npt.ArrayLike, joint_score: npt.ArrayLike, score: npt.ArrayLike) -> Poses:
+    def untracked(
+        cls,
+        *,
+        xy: npt.ArrayLike,
+        joint_score: npt.ArrayLike,
+        score: npt.ArrayLike,
+        appearance: npt.NDArray[np.uint8] | None = None,
+    ) -> Poses:
         """Observed people without identities: shapes as the fields, any real type."""
         scores = np.asarray(score, dtype=np.float32)
         return cls(
@@ -103,6 +116,7 @@ class Poses:
             score=scores,
             track_id=np.full(len(scores), -1, dtype=np.int64),
             origin=np.full(len(scores), Origin.OBSERVED, dtype=np.uint8),
+            appearance=appearance,
         )
 
     def __len__(self) -> int:
@@ -110,7 +124,8 @@ class Poses:
 
     def __getitem__(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> Poses:
         """Some of the people, in the given order: a mask, indices or a slice."""
-        return Poses(**{field.name: getattr(self, field.name)[keep] for field in fields(self)})
+        known = (field.name for field in fields(self) if getattr(self, field.name) is not None)
+        return Poses(**{name: getattr(self, name)[keep] for name in known})
 
     def with_tracks(self, track_id: npt.ArrayLike) -> Poses:
         """The same people with these identities, (N,)."""

@@ -189,7 +189,8 @@ LADDER: dict[str, Variant] = {
     "plus_wide": ours(replace(_RECENT, max_sizes_per_second=WHOLE.max_sizes_per_second)),
     "whole": ours(WHOLE),
     "whole_camera": ours(WHOLE, camera=True),
-    "whole_looks": ours(WHOLE, looks=True),
+    # Drawn looks are vectors with noise, less alike than colours of clothes are.
+    "whole_looks": ours(replace(WHOLE, min_likeness=0.85, min_likeness_near=0.85), looks=True),
     "oracle": oracle,
 }
 """Each with all above it, and what would be perfect."""

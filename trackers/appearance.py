@@ -26,7 +26,7 @@ AHEAD = 0.05
 """By so much the best likeness must be above the second best."""
 
 
-def directions(appearance: npt.NDArray[np.floating], *, persons: int) -> Array:
+def directions(appearance: npt.NDArray[np.floating] | npt.NDArray[np.uint8], *, persons: int) -> Array:
     """(N, D), each row of length 1; rows of zeros, or with what is no finite number, are 0 and tell nothing.
 
     >>> directions(np.array([[3.0, 4.0], [0.0, 0.0]]), persons=2)

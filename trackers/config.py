@@ -68,9 +68,14 @@ class TrackerConfig:
     """Time in which the velocity of an unseen joint falls to 37 %. At 0 it stands still at once; too high, somebody who
     is hidden runs away from where they are."""
 
-    min_likeness: float = 0.85
-    """Where poses come with an appearance: who was lost must look at least this alike to be found again. At 0
-    strangers inherit identities; at 1 nobody is found again."""
+    min_likeness: float = 0.93
+    """Where poses come with an appearance: how alike somebody who comes back elsewhere, or late, must look to be found
+    again. At 0 strangers inherit identities; above 1 nobody is found again by appearance."""
+
+    min_likeness_near: float = 0.0
+    """Where poses come with an appearance: how alike somebody lost must look to be found again where they were
+    expected. At 0 place alone decides, and a stranger who takes somebody's place inherits the identity; near 1 people
+    lose theirs who turn. At 0.3 one in a hundred does, and one stranger in twenty is told apart."""
 
     recall_seconds: float = 30.0
     """Where poses come with an appearance: how long somebody who is unseen is remembered by it, wherever they come

@@ -72,6 +72,7 @@ def _between(table: TrackTable, track: int, row: int, then: int, limit: float) -
         track_id=np.full(missing, track, dtype=np.int64),
         origin=np.full(missing, INTERPOLATED, dtype=np.uint8),
         raw_xy=np.full_like(xy, np.nan),
+        appearance=np.zeros((missing, table.appearance.shape[1]), dtype=np.uint8),
     )
 
 

@@ -6,7 +6,7 @@ Letters: N persons, K joints.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,12 @@ __all__ = ["COASTED", "OBSERVED", "FramePoses", "TrackedFrame"]
 OBSERVED, COASTED = 0, 1
 """Values of `TrackedFrame.origin`."""
 
+FAR_PIXELS = 1e7
+"""No picture is so large: a joint out there is not found. Far beyond, predictions overflow."""
+
 
 class FramePoses(NamedTuple):
-    """The poses of one frame, clean: what is no finite number is not found."""
+    """The poses of one frame, clean: what is no finite number, or in no picture, is not found."""
 
     xy: npt.NDArray[np.float32]
     """float32 (N, K, 2), pixels; 0 where not found."""
@@ -49,7 +52,7 @@ class FramePoses(NamedTuple):
             )
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and not found
             xy, joint_score, score = (part.astype(np.float32) for part in (xy, joint_score, score))
-        found = np.isfinite(xy).all(axis=2) & np.isfinite(joint_score) & (joint_score > 0)
+        found = (np.abs(xy) < FAR_PIXELS).all(axis=2) & np.isfinite(joint_score) & (joint_score > 0)
         xy[~found] = 0
         joint_score[~found] = 0
         score[~np.isfinite(score)] = 0
@@ -88,3 +91,6 @@ class TrackedFrame:
 
     origin: npt.NDArray[np.uint8]
     """uint8 (N,): 0 observed, 1 coasted."""
+
+    appearance: npt.NDArray[Any] | None = None
+    """(N, D), as it went in, 0 for coasted poses; None where there was none."""

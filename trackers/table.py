@@ -6,7 +6,7 @@ Letters: T frames of the video, R rows (one pose each), K joints.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -50,12 +50,17 @@ class TrackTable:
     raw_xy: npt.NDArray[np.float32]
     """float32 (R, K, 2): places before smoothing; NaN where nothing was smoothed."""
 
+    appearance: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint8))
+    """uint8 (R, D): what each person looks like, 0 where that is not known; D may be 0."""
+
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""
         rows, joints = self.joint_score.shape
+        if not self.appearance.size:
+            object.__setattr__(self, "appearance", np.zeros((rows, self.appearance.shape[-1]), dtype=np.uint8))
         shapes = {
             "frame": (rows,), "xy": (rows, joints, 2), "score": (rows,), "track_id": (rows,), "origin": (rows,),
-            "raw_xy": (rows, joints, 2),
+            "raw_xy": (rows, joints, 2), "appearance": (rows, self.appearance.shape[-1]),
         }  # fmt: skip
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:

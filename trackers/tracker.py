@@ -45,6 +45,12 @@ JOINT_SECONDS = 0.5
 STRAY = 0.2
 """Body sizes by which somebody may stray from the prediction at once: a start, a stop, a jolt of the camera."""
 
+AWAY_SECONDS = 1.0
+"""Who was seen less than so long ago is not far away, whatever somebody there looks like."""
+
+LIKELY_SCORE = 0.4
+"""A pose needs at least this score to be found again by its looks: what is hardly a person may be a post."""
+
 HIDDEN_SIMILARITY = 0.5
 """A track that is not seen where somebody else stands as similar as this is hidden by them, and not drawn."""
 
@@ -132,7 +138,7 @@ class Tracker:
         joint_score: npt.NDArray[np.floating],
         score: npt.NDArray[np.floating],
         camera: npt.NDArray[np.floating] | None = None,
-        appearance: npt.NDArray[np.floating] | None = None,
+        appearance: npt.NDArray[np.floating] | npt.NDArray[np.uint8] | None = None,
     ) -> list[TrackedFrame]:
         """Take in the poses of the next frame and give the frames that are finished, in order.
 
@@ -161,6 +167,9 @@ class Tracker:
         keep = (~gone).nonzero()[0]
         coasted = self._coasting(predicted, seen)
         frame = self._frame_of(index, seconds, poses, keep, coasted)
+        if appearance is not None:
+            nothing = np.zeros((len(coasted), appearance.shape[1]), dtype=appearance.dtype)
+            frame = replace(frame, appearance=np.concatenate([appearance[keep], nothing]))
         tracks = [self._tracks[row] for row in coasted]
         waiting = _Waiting(frame, self._clock, coasted=tracks, returned=[False] * len(tracks))
         self._mark_returned({id(self._tracks[row]) for row in rows.tolist()})
@@ -261,12 +270,14 @@ class Tracker:
                 value = self._similarity(tracks_left, poses_left, lost=lost)
                 if lost and looks is not None:
                     like = self._likeness(m, looks[n])
-                    value[(like < self.config.min_likeness) & ~recent[m, None]] = 0
+                    value[(like < self.config.min_likeness_near) & ~recent[m, None]] = 0
                 rows, columns = assign(value, minimum=self.config.min_similarity)
                 owner[n[columns]] = m[rows]
                 free[m[rows]] = False
         if looks is not None:
-            m, n = free.nonzero()[0], (strong & (owner < 0)).nonzero()[0]
+            away = free & (predicted.unseen >= AWAY_SECONDS)
+            likely = strong & (score >= LIKELY_SCORE) & (owner < 0)
+            m, n = away.nonzero()[0], likely.nonzero()[0]
             if len(m) and len(n):
                 rows, columns = assign(clearly(self._likeness(m, looks[n])), minimum=self.config.min_likeness)
                 owner[n[columns]] = m[rows]
@@ -418,4 +429,5 @@ def _without(frame: TrackedFrame, returned: list[bool]) -> TrackedFrame:
         score=frame.score[keep],
         track_id=frame.track_id[keep],
         origin=frame.origin[keep],
+        appearance=None if frame.appearance is None else frame.appearance[keep],
     )

@@ -1,9 +1,10 @@
 """Poses as a Parquet table: one row for each joint of each person in each frame.
 
 Columns: frame, seconds, track, person_score, joint, x, y, score, origin. Tables of smoothed poses also have raw_x and
-raw_y: the place before, null where nothing was seen. Frames without people have no rows; the table's metadata tells
-the input, its size, how many frames there were (`frames`), when they are shown (`seconds`) and, of pictures in a
-folder, their `names`.
+raw_y: the place before, null where nothing was seen. Tables of a run also have appearance: what a person looks like,
+a byte a number, in the row of their first joint, null in the others. Frames without people have no rows; the table's
+metadata tells the input, its size, how many frames there were (`frames`), when they are shown (`seconds`), of pictures
+in a folder their `names`, and `every` where the network saw every so-manieth frame only.
 """
 
 from __future__ import annotations
@@ -65,18 +66,31 @@ class ParquetWriter:
         width: int,
         height: int,
         raw: bool = False,
+        appearance: int = 0,
+        every: int = 1,
         notes: Mapping[str, str] | None = None,
     ) -> None:
-        """Start the table of a video of `width` x `height` pixels; with `raw` also of places before smoothing.
+        """Start the table of a video of `width` x `height` pixels.
 
-        `notes` are added to the table's metadata.
+        Args:
+            path: The file.
+            skeleton: The joints.
+            video: Name of the video.
+            width: Of the upright frame, pixels.
+            height: Of the upright frame, pixels.
+            raw: Whether it has places before smoothing, too.
+            appearance: How many numbers tell what a person looks like; 0: the table has nothing of that.
+            every: The network saw every so-manieth frame, and the last.
+            notes: What is added to the table's metadata.
         """
         self._path = path
         self._partial = partial_of(path)
         self._skeleton = skeleton
         self._joints = pa.array(skeleton.joints)
         self._blocks: list[tuple[int, float, Poses]] = []
-        self._schema = pa.schema([*SCHEMA, *_RAW]) if raw else SCHEMA
+        self._with_raw, self._appearance = raw, appearance
+        looks = [pa.field("appearance", pa.binary(appearance))] if appearance else []
+        self._schema = pa.schema([*SCHEMA, *(_RAW if raw else []), *looks])
         self._raw: list[npt.NDArray[np.float32]] = []
         self._rows = 0
         self._index = array("q")
@@ -84,6 +98,7 @@ class ParquetWriter:
         self._names: list[str | None] = []
         self._metadata = {
             **(notes or {}),
+            **({"every": str(every)} if every > 1 else {}),
             "skeleton": skeleton.name, "video": video, "width": str(width), "height": str(height),
         }  # fmt: skip
         try:
@@ -172,9 +187,13 @@ class ParquetWriter:
             pa.array(np.concatenate([poses.joint_score for poses in people]).reshape(-1)),
             pa.DictionaryArray.from_arrays(origin, _ORIGINS),
         ]
-        if len(self._schema) > len(SCHEMA):
+        if self._with_raw:
             raw = np.concatenate(self._raw).reshape(-1, 2)
             columns += [pa.array(np.ascontiguousarray(axis), from_pandas=True) for axis in raw.T]
+        if self._appearance:
+            looks: list[bytes | None] = [None] * len(joint)
+            looks[::joints] = [look for person in people for look in _looks(person)]
+            columns.append(pa.array(looks, type=pa.binary(self._appearance)))
         try:
             self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
         except OSError as error:
@@ -182,6 +201,13 @@ class ParquetWriter:
         self._blocks.clear()
         self._raw.clear()
         self._rows = 0
+
+
+def _looks(poses: Poses) -> list[bytes | None]:
+    """What each person looks like, None where that is not known."""
+    if poses.appearance is None:
+        return [None] * len(poses)
+    return [look.tobytes() if look.any() else None for look in poses.appearance]
 
 
 def _packed(values: npt.NDArray[np.int64 | np.float64]) -> str:
@@ -224,6 +250,7 @@ def read_sequence(path: Path) -> PoseSequence:
         seconds = _unpacked(metadata[b"seconds"], np.float64).tolist()
         names = json.loads(metadata.get(b"names", b"[]")) or [None] * len(index)
         width, height = int(metadata[b"width"]), int(metadata[b"height"])
+        every = max(1, int(metadata.get(b"every", b"1")))
         frames = {
             number: PosedFrame(number, time, Poses.empty(len(skeleton.joints)), name)
             for number, time, name in zip(index, seconds, names, strict=True)
@@ -238,6 +265,7 @@ def read_sequence(path: Path) -> PoseSequence:
         width=width,
         height=height,
         frames=[frames[number] for number in sorted(frames)],
+        every=every,
     )
 
 
@@ -248,7 +276,13 @@ def write_sequence(path: Path, sequence: PoseSequence) -> None:
         OutputError: it cannot be written.
     """
     writer = ParquetWriter(
-        path, skeleton=sequence.skeleton, video=sequence.video, width=sequence.width, height=sequence.height
+        path,
+        skeleton=sequence.skeleton,
+        video=sequence.video,
+        width=sequence.width,
+        height=sequence.height,
+        appearance=sequence.appearance_size,
+        every=sequence.every,
     )
     for frame in sequence.frames:
         writer.add(frame.index, frame.seconds, frame.poses, frame.name)
@@ -295,6 +329,7 @@ def _frames(table: pa.Table, skeleton: Skeleton) -> Iterator[tuple[int, float, P
     joints = len(skeleton.joints)
     values = {name: table[name].to_numpy() for name in _NUMBERS}
     origins = np.array([Origin[str(text).upper()] for text in table["origin"].to_pylist()[::joints]], dtype=np.uint8)
+    appearance = _appearance(table, joints)
     frame = values["frame"][::joints]  # (N of all frames,)
     edges = np.flatnonzero(np.diff(frame)) + 1
     for start, stop in zip([0, *edges], [*edges, len(frame)], strict=True):
@@ -309,5 +344,16 @@ def _frames(table: pa.Table, skeleton: Skeleton) -> Iterator[tuple[int, float, P
                 score=values["person_score"][rows][::joints],
                 track_id=values["track"][rows][::joints],
                 origin=origins[start:stop],
+                appearance=None if appearance is None else appearance[start:stop],
             ),
         )
+
+
+def _appearance(table: pa.Table, joints: int) -> npt.NDArray[np.uint8] | None:
+    """What each person looks like, (N of all frames, D), 0 where it is not known; None: the table has nothing of it."""
+    place = table.schema.get_field_index("appearance")
+    if place < 0 or not pa.types.is_fixed_size_binary(table.schema.field(place).type):
+        return None
+    size = table.schema.field(place).type.byte_width
+    looks = table.column(place).take(pa.array(np.arange(0, len(table), joints))).to_pylist()
+    return np.frombuffer(b"".join(look or bytes(size) for look in looks), dtype=np.uint8).reshape(-1, size)

@@ -45,3 +45,12 @@ class PoseSequence:
 
     frames: list[PosedFrame]
     """Every frame in order, also those in which nobody is."""
+
+    every: int = 1
+    """The network saw every so-manieth frame, and the last."""
+
+    @property
+    def appearance_size(self) -> int:
+        """Numbers that tell what a person looks like; 0 where that is known of nobody."""
+        known = (frame.poses.appearance for frame in self.frames)
+        return max((looks.shape[1] for looks in known if looks is not None), default=0)

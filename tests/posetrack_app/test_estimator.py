@@ -12,6 +12,7 @@ from torch import Tensor
 
 from models.cluster_net import ClusterNetConfig
 from models.skeleton import COCO17
+from posetrack_app.appearance import SIZE
 from posetrack_app.engines import TorchEngine
 from posetrack_app.errors import DeviceError, WeightsError
 from posetrack_app.estimator import Letterbox, PoseEstimator
@@ -101,6 +102,19 @@ def test_nobody_in_the_frame() -> None:
     assert poses.xy.shape == (0, 17, 2)
 
 
+def test_looks_do_not_depend_on_the_batch() -> None:
+    frames = [with_blob(320, 200, 90 + 20 * i, 70 + 5 * i, index=i) for i in range(5)]
+    frames.append(Frame(5, 0.0, np.zeros((200, 320, 3), dtype=np.uint8)))
+    together = PoseEstimator(engine=BlobEngine(), batch=4).estimate(frames)
+    alone = [PoseEstimator(engine=BlobEngine(), batch=1).estimate([frame])[0] for frame in frames]
+    for a, b in zip(together, alone, strict=True):
+        assert a.appearance is not None
+        assert a.appearance.shape == (len(a), SIZE)
+        assert a.appearance.any(axis=1).all()
+        np.testing.assert_array_equal(a.appearance, b.appearance)
+    assert len(together[5]) == 0
+
+
 def test_frames_of_one_size_go_together_and_each_gets_its_own_people() -> None:
     engine = BlobEngine()
     sizes = [(320, 200), (200, 320), (320, 200), (320, 200), (321, 200), (200, 320)]
@@ -166,7 +180,7 @@ def test_people_of_the_mirrored_picture_are_the_mirror_of_people(clip: list[Fram
 def test_stages_are_timed_and_the_settings_told() -> None:
     estimator = PoseEstimator(engine=BlobEngine(), short_side=128)
     estimator.estimate([with_blob(200, 150, 80, 60)])
-    assert set(estimator.seconds) == {"prepare", "network", "peaks", "grouping"}
+    assert set(estimator.seconds) == {"prepare", "network", "peaks", "grouping", "appearance"}
     assert all(seconds > 0 for seconds in estimator.seconds.values())
     told = estimator.describe()
     assert (told["short_side"], told["max_long_side"], told["device"], told["mirror"]) == (128, 512, "cpu", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -29,26 +30,40 @@ RATE = 25.0
 BODY = np.stack([np.tile([-10.0, 10.0], 9)[:17], np.linspace(-50, 50, 17)], axis=-1)
 
 
-def tracked(frames: int = 60, *, hidden: range = range(0)) -> PoseSequence:
+def tracked(frames: int = 60, *, hidden: range = range(0), looks: bool = False) -> PoseSequence:
     """Three who walk through each other as the network and the tracker of a run leave them; 1 is hidden for a while."""
     rng = np.random.default_rng(4)
     tracker = Tracker(Settings().tracker, sigmas=np.array(COCO17.sigmas))
     done = []
     for index in range(frames):
         people = [(80 + 4 * index, 100), (320 - 4 * index, 110), (200, 300)]
+        appearance = 255 * np.eye(3, dtype=np.uint8)
         if index in hidden:
             del people[1]
+            appearance = appearance[[0, 2]]
         xy = np.array([BODY + place for place in people]) + rng.normal(0, 1, (len(people), 17, 2))
         score = rng.uniform(0.2, 0.9, len(people))
         joint_score = np.repeat(score[:, None], 17, axis=1)
-        done += tracker.update(index=index, seconds=index / RATE, xy=xy, joint_score=joint_score, score=score)
+        done += tracker.update(
+            index=index,
+            seconds=index / RATE,
+            xy=xy,
+            joint_score=joint_score,
+            score=score,
+            appearance=appearance if looks else None,
+        )
     done += tracker.flush()
     posed = [
         PosedFrame(
             item.index,
             item.seconds,
             Poses(
-                xy=item.xy, joint_score=item.joint_score, score=item.score, track_id=item.track_id, origin=item.origin
+                xy=item.xy,
+                joint_score=item.joint_score,
+                score=item.score,
+                track_id=item.track_id,
+                origin=item.origin,
+                appearance=item.appearance,
             ),
         )
         for item in done
@@ -88,6 +103,25 @@ def test_the_same_settings_give_the_same_identities(folder: Path) -> None:
     assert [step["name"] for step in again.steps] == ["track"]
     others = retrack(saved, override(Settings(), ["tracker.death_seconds=0.1", "tracker.recent_seconds=0"]))
     assert len(others.table.ids) > len(again.table.ids)
+
+
+def test_who_came_back_by_their_looks_comes_back_again(tmp_path: Path) -> None:
+    """They were away for longer than anybody is followed by place."""
+    sequence = tracked(190, hidden=range(30, 160), looks=True)
+    assert {int(track) for frame in sequence.frames for track in frame.poses.track_id} == {0, 1, 2}
+    write_sequence(tmp_path / "poses.parquet", sequence)
+    saved = read_saved(tmp_path / "poses.parquet")
+    again = retrack(saved, Settings())
+    assert same(again.sequence, sequence)
+    settings = override(Settings(), ["refine.fill_seconds=20", "refine.smooth=butterworth"])
+    write_results(tmp_path / "out", retrack(saved, settings), report={})
+    written = read_saved(tmp_path / "out")
+    filled = written.table.origin == Origin.INTERPOLATED
+    assert filled.sum() >= 130
+    assert not written.table.appearance[filled].any()
+    assert same(retrack(written, Settings()).sequence, sequence)
+    blind = replace(saved.table, appearance=np.zeros((len(saved.table), 0), dtype=np.uint8))
+    assert retrack(replace(saved, table=blind), Settings()).table.ids == [0, 1, 2, 3]
 
 
 def test_everything_at_once_is_written_and_told(folder: Path, tmp_path: Path) -> None:

@@ -85,10 +85,10 @@ def videos(draw: st.DrawFn) -> tuple[list[tuple[float, dict[str, np.ndarray]]], 
 
 
 def cleaned(people: dict[str, np.ndarray]) -> list[tuple[bytes, ...]]:
-    """Each pose as bytes, with what is no number taken as not found."""
+    """Each pose as bytes, with what is no number, or in no picture, taken as not found."""
     result = []
     for xy, joint_score, score in zip(people["xy"], people["joint_score"], people["score"], strict=True):
-        good = np.isfinite(xy).all(axis=1) & np.isfinite(joint_score) & (joint_score > 0)
+        good = (np.abs(xy) < 1e7).all(axis=1) & np.isfinite(joint_score) & (joint_score > 0)
         clean = np.where(good[:, None], xy, np.float32(0)), np.where(good, joint_score, np.float32(0))
         result.append((*(part.tobytes() for part in clean), (score if np.isfinite(score) else np.float32(0)).tobytes()))
     return result
@@ -496,9 +496,11 @@ def test_who_comes_back_elsewhere_after_long_is_known_by_appearance() -> None:
 
 
 def test_a_stranger_at_the_same_place_is_somebody_new() -> None:
-    frames = track_looks([[(0, 0.0)]] * 25 + [[]] * 25 + [[(2, 3.0)]] * 5)
+    story = [[(0, 0.0)]] * 25 + [[]] * 25 + [[(2, 3.0)]] * 5
+    frames = track_looks(story, replace(CONFIG, min_likeness_near=0.85))
     assert ids(frames[0]) == [0]
     assert ids(frames[-1]) == [1]
+    assert ids(track_looks(story, replace(CONFIG, min_likeness_near=0))[-1]) == [0]
 
 
 def test_twins_are_not_guessed_at() -> None:
@@ -515,6 +517,30 @@ def test_appearance_that_tells_nothing_changes_nothing() -> None:
         looks = np.full((len(people), 8), np.nan if i % 2 else 0.0)
         done += tracker.update(index=i, seconds=i / 25, **poses(people), appearance=looks)
     assert [ids(frame) for frame in done + tracker.flush()] == [ids(frame) for frame in track(story)]
+
+
+def test_who_was_just_seen_is_not_found_far_away() -> None:
+    """Who was seen a moment ago cannot be far away; after a while they can."""
+    here, away = [(0, 0.0)], [(0, 900.0)]
+    assert ids(track_looks([here] * 10 + [away] * 5)[-1]) == [1]
+    assert ids(track_looks([here] * 10 + [[]] * 25 + [away] * 5)[-1]) == [0]
+
+
+def test_looks_stay_with_their_people() -> None:
+    """In the order in which poses come out; predicted people have none, and without looks there are none."""
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    plain = Tracker(CONFIG, sigmas=SIGMAS)
+    done: list[TrackedFrame] = []
+    for i in range(12):
+        places = [(0, 0, 0.9), (0, 2, 0.4), (300, 0, 0.8)]  # the second is a duplicate of the first
+        people = poses(places if i not in (5, 6) else places[:2])
+        looks = np.array([[10] * 4, [11] * 4, [12] * 4], dtype=np.uint8)[: len(people["score"])]
+        done += tracker.update(index=i, seconds=i / 25, **people, appearance=looks)
+        assert all(frame.appearance is None for frame in plain.update(index=i, seconds=i / 25, **people))
+    for frame in done + tracker.flush():
+        assert frame.appearance is not None
+        assert frame.appearance.dtype == np.uint8
+        assert frame.appearance[:, 0].tolist() == ([10, 0] if frame.index in (5, 6) else [10, 12])
 
 
 def test_a_wrong_appearance_is_named() -> None:

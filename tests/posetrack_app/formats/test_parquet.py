@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +67,30 @@ def test_a_row_is_a_joint(tmp_path: Path) -> None:
     assert row["score"] == poses.joint_score[1, 13]
     assert row["person_score"] == poses.score[1]
     assert row["origin"] in ("observed", "coasted", "interpolated")
+
+
+def test_looks_are_in_the_first_row_of_a_person_and_come_back(tmp_path: Path) -> None:
+    some = np.array([[0, 7, 255], [0, 0, 0]], dtype=np.uint8)
+    frames = [
+        PosedFrame(0, 0.0, replace(people(2), appearance=some)),
+        PosedFrame(1, 0.1, people(1)),
+        PosedFrame(2, 0.2, replace(people(0), appearance=np.zeros((0, 3), dtype=np.uint8))),
+    ]
+    sequence = PoseSequence("clip", COCO17, 640, 360, frames)
+    assert sequence.appearance_size == 3
+    parquet.write_sequence(tmp_path / "poses.parquet", sequence)
+    column = pq.read_table(tmp_path / "poses.parquet")["appearance"].to_pylist()
+    assert column == [bytes([0, 7, 255])] + [None] * (3 * 17 - 1)
+    back = parquet.read_sequence(tmp_path / "poses.parquet")
+    np.testing.assert_array_equal(back.frames[0].poses.appearance, some)
+    np.testing.assert_array_equal(back.frames[1].poses.appearance, [[0, 0, 0]])
+    assert len(back.frames[2].poses) == 0
+
+
+def test_a_table_without_looks_has_no_column_of_them(tmp_path: Path) -> None:
+    parquet.write_sequence(tmp_path / "poses.parquet", PoseSequence("c", COCO17, 1, 1, [PosedFrame(0, 0.0, people(2))]))
+    assert "appearance" not in pq.read_schema(tmp_path / "poses.parquet").names
+    assert parquet.read_sequence(tmp_path / "poses.parquet").frames[0].poses.appearance is None
 
 
 def test_long_tables_are_cut_between_frames(tmp_path: Path) -> None:
