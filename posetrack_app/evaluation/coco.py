@@ -23,7 +23,7 @@ from models.skeleton import COCO17, Skeleton
 from posetrack_app.errors import InputError, UsageError, UserError
 from posetrack_app.types import Frame, Poses
 
-__all__ = ["CocoReport", "CocoTruth", "average_precision", "evaluate_coco", "read_truth", "to_results"]
+__all__ = ["CocoReport", "CocoTruth", "average_precision", "evaluate_coco", "read_photo", "read_truth", "to_results"]
 
 
 class Photo(msgspec.Struct, frozen=True):
@@ -118,7 +118,7 @@ def evaluate_coco(truth: Path, images: Path, estimator: Estimator) -> CocoReport
     results: list[dict[str, Any]] = []
     seconds = 0.0
     for photo, path in zip(people.images, paths, strict=True):
-        frame = _read_photo(path)
+        frame = read_photo(path)
         started = time.perf_counter()
         (poses,) = estimator.estimate([frame])
         seconds += time.perf_counter() - started
@@ -184,10 +184,15 @@ def to_results(poses: Poses, photo: int) -> list[dict[str, Any]]:
     return results
 
 
-def average_precision(truth: CocoTruth, results: list[dict[str, Any]]) -> tuple[float | None, ...]:
-    """AP, AP50, AP75, AP medium, AP large and AR in percent of COCO results against a ground truth."""
+def average_precision(
+    truth: CocoTruth, results: list[dict[str, Any]], *, skeleton: Skeleton = COCO17
+) -> tuple[float | None, ...]:
+    """AP, AP50, AP75, AP medium, AP large and AR in percent of COCO results against a ground truth.
+
+    Of another skeleton than COCO's, keypoints are in its order, and its own sigmas count.
+    """
     coco, evaluation = _pycocotools()
-    categories = [{"id": 1, "name": "person", "keypoints": list(COCO17.joints)}]
+    categories = [{"id": 1, "name": "person", "keypoints": list(skeleton.joints)}]
     images = [{"id": photo.id} for photo in truth.images]
     people = [
         {
@@ -207,6 +212,7 @@ def average_precision(truth: CocoTruth, results: list[dict[str, Any]]) -> tuple[
             side.createIndex()
             sides.append(side)
         measure = evaluation(*sides, iouType="keypoints")
+        measure.params.kpt_oks_sigmas = np.array(skeleton.sigmas)
         measure.params.imgIds = sorted(photo.id for photo in truth.images)
         measure.evaluate()
         measure.accumulate()
@@ -247,7 +253,7 @@ def _places(folder: Path, name: str) -> Iterator[Path]:
         yield folder.joinpath(*parts[start:])
 
 
-def _read_photo(path: Path) -> Frame:
+def read_photo(path: Path) -> Frame:
     """The pixels as they are stored, which is what COCO's annotations count in, whatever EXIF says of up.
 
     Raises:
