@@ -1,0 +1,1 @@
+"""Many inputs: in turn, in several processes, on a cluster; each done once."""
