@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from posetrack_app.commands import doctor, evaluate, export, retrack, run, sample, submit, tune, view
+from posetrack_app.commands import (
+    bench,
+    doctor,
+    evaluate,
+    export,
+    export_model,
+    retrack,
+    run,
+    sample,
+    status,
+    submit,
+    train,
+    tune,
+    view,
+)
 
 app = typer.Typer(
     name="posetrack-app",
@@ -16,12 +30,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command(short_help="Find and follow every person in videos.")(run.run)
+app.command(short_help="Say how the inputs of a run stand.")(status.status)
 app.command(short_help="Give saved poses their identities again, corrected and refined.")(retrack.retrack)
 app.command(short_help="Draw saved poses onto their video.")(retrack.render)
 app.command(short_help="Write saved poses in the form of another program.")(export.export)
 app.command(short_help="Make a page to look at a run and correct it.")(view.view)
 app.command(short_help="Draw a clip of walking people, with exact truth.")(sample.sample)
 app.command(short_help="Say what is installed, and try one frame.")(doctor.doctor)
+app.command(short_help="Compare what can run the network here: speed and drift.")(bench.bench)
+app.command("export-model", short_help="Write the network as ONNX, for TensorRT and others.")(export_model.export_model)
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(submit.app, name="submit", short_help="Make or check a submission to PoseTrack's server.")
 app.command(short_help="Find the settings that give saved poses the best figures.")(tune.tune)
+app.command(short_help="Train a network on labelled photos.")(train.train)

@@ -11,7 +11,7 @@ import difflib
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -21,6 +21,7 @@ from trackers.tracker import TrackerConfig
 
 __all__ = [
     "InputSettings",
+    "LiveSettings",
     "NetworkSettings",
     "OutputSettings",
     "RenderSettings",
@@ -29,7 +30,12 @@ __all__ = [
     "load",
     "names",
     "override",
+    "override_tree",
+    "read_tree",
 ]
+
+Tree = TypeVar("Tree")
+"""A frozen dataclass of settings, or of sections of them."""
 
 
 def _require(right: bool, message: str) -> None:
@@ -51,6 +57,34 @@ class InputSettings:
         """Refuse numbers that mean nothing."""
         _require(self.image_rate > 0, f"image_rate is {self.image_rate}, it must be above 0")
         _require(self.queue_frames >= 1, f"queue_frames is {self.queue_frames}, it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveSettings:
+    """How live inputs are read: the network sees the newest frame, and frames that it does not come to are dropped."""
+
+    mode: Literal["auto", "always", "never"] = "auto"
+    """Which inputs are live: auto takes cameras and streams, but for files that are read over the network; always takes
+    files, too, at the pace of their times; never reads all frames of anything, however late that becomes."""
+
+    seconds: float = 0.0
+    """How long a live input is read, from its first frame on; 0 reads until it ends or is stopped."""
+
+    give_up_seconds: float = 60.0
+    """How long a camera or stream that broke off is tried again, from its last frame on, before the run is completed:
+    0 tries for ever; too short a time ends it where a camera starts anew."""
+
+    show: bool = False
+    """Whether to serve the drawn picture to browsers of this machine while it is made."""
+
+    port: int = 8765
+    """Port at which it is served; 0, or one that is taken, gives a free one."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that mean nothing."""
+        _require(self.seconds >= 0, f"seconds is {self.seconds}, it must be at least 0")
+        _require(self.give_up_seconds >= 0, f"give_up_seconds is {self.give_up_seconds}, it must be at least 0")
+        _require(0 <= self.port <= 65535, f"port is {self.port}, it must be from 0 to 65535")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,10 +112,16 @@ class NetworkSettings:
     batch: int = 0
     """Frames that go through the network together; 0 chooses by device."""
 
+    every: int = 1
+    """The network sees every so-manieth frame, and the last; in between people are put on straight lines. At 1 it sees
+    all; the higher, the faster, and the more quick movements are cut short: eight frames a second that it sees are
+    enough for people who walk. `tracker.birth_frames` counts frames that the network sees."""
+
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         _require(self.short_side >= 32, f"short_side is {self.short_side}, it must be at least 32 pixels")
         _require(self.batch >= 0, f"batch is {self.batch}, it must be at least 1, or 0 to choose by device")
+        _require(self.every >= 1, f"every is {self.every}, it must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +163,18 @@ class VideoSettings:
     quality: int = 21
     """Constant rate factor of H.264: 18 is near the source, 28 is small."""
 
+    scale: float = 1.0
+    """Sides of the video as a share of the input's: 0.5 has a quarter of the pixels, and is drawn and encoded so much
+    faster. Poses stay in pixels of the input."""
+
+    encoder: Literal["auto", "libx264", "h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox"] = "libx264"
+    """What encodes: libx264 on the processor, or a graphics card's own encoder (NVIDIA, Intel, AMD, Apple), whose files
+    are larger at the same quality; auto takes the first of those that works here, else libx264."""
+
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         _require(0 <= self.quality <= 51, f"quality is {self.quality}, it must be from 0 (best) to 51")
+        _require(0 < self.scale <= 1, f"scale is {self.scale}, it must be above 0 and at most 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +198,7 @@ class Settings:
     """The whole tree."""
 
     input: InputSettings = field(default_factory=InputSettings)
+    live: LiveSettings = field(default_factory=LiveSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     grouping: GroupingConfig = field(default_factory=GroupingConfig)
     tracker: TrackerConfig = field(default_factory=TrackerConfig)
@@ -159,7 +209,17 @@ class Settings:
 
 
 def load(path: Path) -> Settings:
-    """Settings from a TOML file; what the file does not say keeps its default.
+    """Settings of a run from a TOML file; what the file does not say keeps its default. Errors as of `read_tree`."""
+    return read_tree(path, Settings())
+
+
+def override(settings: Settings, assignments: list[str]) -> Settings:
+    """The settings with assignments laid over them, as in `network.short_side=384`. Errors as of `override_tree`."""
+    return override_tree(settings, assignments, example="network.short_side=384")
+
+
+def read_tree(path: Path, base: Tree) -> Tree:
+    """`base` with what a TOML file says laid over it.
 
     Raises:
         ValueError: unreadable file, broken TOML, unknown key (with the nearest known one), wrong type.
@@ -170,11 +230,11 @@ def load(path: Path) -> Settings:
         raise ValueError(f"configuration {path} cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"configuration {path} is not TOML: {error}") from None
-    return _convert(tree, Settings(), where=str(path))
+    return _convert(tree, base, where=str(path))
 
 
-def override(settings: Settings, assignments: list[str]) -> Settings:
-    """The settings with `key=value` assignments laid over them, as in `network.short_side=384`.
+def override_tree(base: Tree, assignments: list[str], *, example: str) -> Tree:
+    """`base` with `key=value` assignments laid over it; the example is for errors.
 
     Values are TOML; a word that is no TOML value is taken as a string.
 
@@ -184,23 +244,23 @@ def override(settings: Settings, assignments: list[str]) -> Settings:
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals:
-            raise ValueError(f"setting '{assignment}' lacks a value: write key=value, as in network.short_side=384")
+            raise ValueError(f"setting '{assignment}' lacks a value: write key=value, as in {example}")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             value = text.strip()
         for name in reversed(key.strip().split(".")):
             value = {name: value}
-        settings = _convert(value, settings, where=f"setting '{assignment}'")
-    return settings
+        base = _convert(value, base, where=f"setting '{assignment}'")
+    return base
 
 
-def _convert(tree: dict[str, Any], base: Settings, *, where: str) -> Settings:
+def _convert(tree: dict[str, Any], base: Tree, *, where: str) -> Tree:
     """`base` with the values of a nested dictionary laid over it, types checked."""
-    _check_keys(tree, Settings, where=where, above="")
+    _check_keys(tree, type(base), where=where, above="")
     merged = _merge(msgspec.to_builtins(base), tree)
     try:
-        return msgspec.convert(merged, Settings)
+        return msgspec.convert(merged, type(base))
     except msgspec.ValidationError as error:
         message = str(error).replace("`$.", "`").replace(" - at", ", at")
         raise ValueError(f"{where}: {message[0].lower()}{message[1:]}") from None
@@ -219,6 +279,11 @@ def _check_keys(tree: dict[str, Any], kind: type, *, where: str, above: str) -> 
             if not isinstance(value, dict):
                 raise ValueError(f"{where}: '{above}{key}' is a section, not a value: write [{above}{key}]")
             _check_keys(value, hints[key], where=where, above=f"{above}{key}.")
+        parts = [part for part in get_args(hints[key]) if isinstance(part, type) and dataclasses.is_dataclass(part)]
+        if parts and isinstance(value, list):
+            for number, item in enumerate(value):
+                if isinstance(item, dict):
+                    _check_keys(item, parts[0], where=where, above=f"{above}{key}[{number}].")
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class OpenVINONetwork:
             "PERFORMANCE_HINT": "LATENCY",
             # Decoder and encoder work on the same cores: threads that may move get out of their way.
             "ENABLE_CPU_PINNING": False,
+            # 0: as many as there are cores. PyTorch obeys the variable by itself.
+            "INFERENCE_NUM_THREADS": int(os.environ.get("OMP_NUM_THREADS") or 0),
         }
         self._model = _cached(network, self._core, cache or cache_folder())
         self._requests: dict[tuple[int, int], Any] = {}

@@ -1,6 +1,6 @@
 """The main job: frames in, people with identities out, as data and as a picture.
 
-    VideoReader - PoseEstimator - Tracker - sink (tables, Renderer, VideoWriter)
+    VideoReader or LiveReader - PoseEstimator - Tracker - Sink (tables, Renderer, VideoWriter)
 
 The decoder, the encoder and the sink each run in a thread of their own beside the network; bounded queues
 join them, so memory does not grow with the length of the video.
@@ -8,94 +8,35 @@ join them, so memory does not grow with the length of the video.
 
 from __future__ import annotations
 
-import ctypes
-import json
-import platform
-import queue
-import sys
-import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
+from posetrack_app.between import between, part_of
 from posetrack_app.config import Settings
-from posetrack_app.doubts import DoubtsWriter
 from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
-from posetrack_app.formats.parquet import ParquetWriter
-from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
-from posetrack_app.formats.saving import saving
-from posetrack_app.render import Renderer
+from posetrack_app.journal import NAME, Journal, key_of
+from posetrack_app.report import RunReport, described, versions
+from posetrack_app.sink import Sink
+from posetrack_app.stages import Clock, Stage, advice, bottleneck
 from posetrack_app.types import Frame, Poses
-from posetrack_app.video import Source, VideoInfo, VideoReader, VideoWriter
+from posetrack_app.video import LiveReader, Source, VideoInfo, VideoReader, open_reader
+from posetrack_app.watch import Watch, until_signal
 from trackers.tracker import TrackedFrame, Tracker
 
 __all__ = ["RunReport", "run", "versions"]
 
-_TRIM_FRAMES = 100
-
+Item = TypeVar("Item")
 Progress = Callable[[], None]
 """Called once for each frame that is on its way to the files."""
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did; the content of run.json."""
-
-    complete: bool
-    """False where the run was interrupted: the files then carry `.partial` in their names."""
-
-    input: dict[str, Any]
-    """What was read: location, kind and what the reader knows of it."""
-
-    network: dict[str, Any]
-    """Weights, device, precision and input size of the network."""
-
-    frames_decoded: int
-    """Frames that came out of the input."""
-
-    frames_estimated: int
-    """Frames that the network saw."""
-
-    frames_written: int
-    """Frames in the data, and in the video where one is written."""
-
-    people: int
-    """Identities that were given."""
-
-    poses: int
-    """Poses that were written, all frames together."""
-
-    doubts: int
-    """Places where identities may be wrong: doubts.json lists them."""
-
-    seconds: dict[str, float]
-    """Seconds of work by stage. Stages run side by side: their sum may exceed `total`, which is wall time."""
-
-    fps: float
-    """Frames written a second of wall time, from opening the input to closing the last file."""
-
-    warnings: list[str]
-    """What a user should know: lost frames, repaired times, changed sizes."""
-
-    settings: dict[str, Any]
-    """The whole tree of settings of this run."""
-
-    versions: dict[str, str]
-    """Versions of this program and of what it stands on."""
-
-    def write(self, folder: Path) -> None:
-        """Write run.json; under that name only where the run is complete."""
-        with saving(folder / "run.json", complete=self.complete) as partial:
-            partial.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def run(
@@ -105,8 +46,14 @@ def run(
     settings: Settings,
     estimator: PoseEstimator,
     opened: Callable[[VideoInfo], Progress] = lambda info: lambda: None,
+    tell: Callable[[str], None] = lambda line: None,
+    kept: Path | None = None,
+    status: Callable[[str], None] = lambda text: None,
+    show: Callable[[npt.NDArray[np.uint8]], None] | None = None,
 ) -> RunReport:
     """Track the people of one input and write the results into `folder`.
+
+    Where an earlier run of the same input was broken off, frames that its network saw are not shown to it again.
 
     Args:
         source: What to read.
@@ -114,6 +61,12 @@ def run(
         settings: The whole tree of settings.
         estimator: The network, made from the same settings; it may serve many inputs.
         opened: Called when the input is open; gives the function to call for each finished frame.
+        tell: Called with a line where an earlier run goes on, or cannot, and where a live input breaks and is back.
+        kept: Folder in which what the network saw is kept until the run is complete; None: one inside of `folder`.
+        status: Called before each finished frame of a live input with its age and the number of those dropped.
+        show: Called with each drawn picture, uint8 (H, W, 3), RGB, from another thread.
+
+    A live input is completed when it ends, and by Ctrl-C or SIGTERM.
 
     Raises:
         UserError: The input or the output fails. What was finished stays, readable, under `.partial` names.
@@ -122,297 +75,226 @@ def run(
     started = time.perf_counter()
     clock = Clock()
     before = Counter(estimator.seconds)
+    every = settings.network.every
     failure: BaseException | None = None
-    with VideoReader(source, queue_frames=settings.input.queue_frames, image_rate=settings.input.image_rate) as reader:
+    with open_reader(source, input_=settings.input, live=settings.live, tell=tell) as reader, until_signal(reader):
+        watch = Watch(reader) if isinstance(reader, LiveReader) else None
         progress = opened(reader.info)
-        sink = Sink(folder, source=source, info=reader.info, estimator=estimator, settings=settings, clock=clock)
+        sink = Sink(
+            folder, source=source, info=reader.info, estimator=estimator, settings=settings, clock=clock, show=show
+        )
         tracker = Tracker(settings.tracker, sigmas=np.array(estimator.skeleton.sigmas))
+        journal = Journal.nothing()
         try:
-            seen = _estimated(reader, estimator, settings.network.batch or estimator.batch, clock)
+            if watch is None:
+                journal = _journal(source, kept or folder / NAME, settings, estimator, tell)
+            together = settings.network.batch or (1 if watch else estimator.batch)
+            batch = -(-together // every)  # frames in between wait, too
+            frames = _chosen(clock.waiting("network for frames", reader), every)
+            seen = _estimated(frames, estimator, journal, batch, clock)
             for frame, poses in _tracked(seen, tracker, clock):
-                sink.put(frame, poses)
+                if watch is not None:
+                    status(watch.ready(frame))
+                with clock.wait("network for room"):
+                    sink.put(frame, poses)
                 progress()
             sink.close()
         except BaseException as error:
             failure = error
+            with suppress(OutputError):  # the disk may be what failed
+                journal.flush()
             sink.abort()
     total = time.perf_counter() - started
-    stages = {
-        "decode": reader.decode_seconds,
-        **{name: seconds - before[name] for name, seconds in estimator.seconds.items()},
-        **clock.seconds,
-        "encode": sink.encode_seconds,
-        "total": total,
-    }
+    estimating = {name: seconds - before[name] for name, seconds in estimator.seconds.items()}
+    stages = _stages(reader, estimating, clock, sink, total=total)
+    network = estimator.describe()
     report = RunReport(
         complete=failure is None,
-        input=_described(source, reader.info),
-        network=estimator.describe(),
+        input=described(source, reader.info),
+        network=network,
         frames_decoded=reader.frames_decoded,
-        frames_estimated=clock.frames["network"],
+        frames_estimated=clock.frames["network"] + journal.kept,
+        frames_resumed=journal.kept,
         frames_written=sink.frames,
         people=len(sink.people),
         poses=sink.poses,
         doubts=sink.doubts,
-        seconds={name: round(seconds, 4) for name, seconds in stages.items()},
+        seconds={
+            name: round(seconds, 4)
+            for name, seconds in {
+                "decode": reader.decode_seconds,
+                **estimating,
+                **clock.seconds,
+                "encode": sink.encode_seconds,
+                "total": total,
+            }.items()
+        },
+        stages=stages,
+        bottleneck=bottleneck(stages).name,
+        advice=advice(stages, network=network, every=every, live=watch is not None),
         fps=round(sink.frames / total, 2),
         warnings=[*reader.warnings, *sink.warnings],
         settings=asdict(settings),
         versions=versions(),
+        live=watch.report() if watch else None,
     )
     if failure is not None:
         with suppress(OutputError):  # the disk may be what failed
             report.write(folder)
         raise failure
     report.write(folder)
+    journal.remove()
     return report
 
 
-class Clock:
-    """Seconds of work and frames by stage; each stage belongs to one thread."""
+def _journal(
+    source: Source, kept: Path, settings: Settings, estimator: PoseEstimator, tell: Callable[[str], None]
+) -> Journal:
+    """What an earlier run left, and where this one keeps what it sees."""
+    key = key_of(source, settings=settings, network=estimator.describe())
+    if key is None:
+        return Journal.nothing()
+    journal = Journal(kept, key)
+    if journal.anew_because:
+        tell(f"{source.shown}: the run that was broken off does not go on, it begins anew: {journal.anew_because}")
+    elif (last := journal.last) is not None:
+        tell(f"{source.shown}: the run that was broken off goes on; the network saw frames 0 to {last} already")
+    return journal
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {"tracking": 0.0, "render": 0.0, "tables": 0.0}
-        self.frames: Counter[str] = Counter()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Add the time of a block to a stage."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] += time.perf_counter() - started
+def _chosen(frames: Iterable[Frame], every: int) -> Iterator[tuple[Frame, bool]]:
+    """Each frame, and whether the network is to see it: every so-manieth, and the last before the end or an error."""
+    if every == 1:
+        yield from ((frame, True) for frame in frames)
+        return
+    held: Frame | None = None
+    failures: list[UserError] = []
+    for frame in _until_error(frames, failures):
+        if held is not None:
+            yield held, False
+        held = frame
+        if frame.index % every == 0:
+            yield frame, True
+            held = None
+    if held is not None:
+        yield held, True
+    if failures:
+        raise failures[0]
 
 
 def _estimated(
-    frames: Iterable[Frame], estimator: PoseEstimator, batch: int, clock: Clock
-) -> Iterator[tuple[Frame, Poses]]:
-    """Each frame with the people that the network sees in it."""
-    stream = iter(frames)
-    while True:
-        together, failure = _take(stream, batch)
+    chosen: Iterable[tuple[Frame, bool]], estimator: PoseEstimator, journal: Journal, batch: int, clock: Clock
+) -> Iterator[tuple[Frame, Poses | None]]:
+    """Each frame with the people that the network sees in it; None where it does not see it."""
+    together: list[Frame] = []
+    waiting: list[tuple[Frame, bool]] = []
+
+    def finished() -> Iterator[tuple[Frame, Poses | None]]:
+        found = estimator.estimate(together) if together else []
+        journal.add(together, found)
         clock.frames["network"] += len(together)
-        yield from zip(together, estimator.estimate(together), strict=True)
-        if failure is not None:
-            raise failure
-        if len(together) < batch:
-            return
+        poses = iter(found)
+        yield from ((frame, next(poses) if seen else None) for frame, seen in waiting)
+        together.clear()
+        waiting.clear()
+
+    failures: list[UserError] = []
+    for frame, seen in _until_error(chosen, failures):
+        known = journal.take(frame) if seen else None
+        if known is not None or (not seen and not waiting):
+            yield frame, known
+            continue
+        waiting.append((frame, seen))
+        if seen:
+            together.append(frame)
+        if len(together) == batch:
+            yield from finished()
+    yield from finished()
+    if failures:
+        raise failures[0]
 
 
-def _take(stream: Iterator[Frame], count: int) -> tuple[list[Frame], UserError | None]:
-    """Up to `count` frames, and the error that ended the stream: frames before a break are not lost."""
-    frames: list[Frame] = []
-    try:
-        for frame in islice(stream, count):
-            frames.append(frame)  # noqa: PERF402  # what came before an error stays
-    except UserError as error:
-        return frames, error
-    return frames, None
+def _tracked(
+    pairs: Iterator[tuple[Frame, Poses | None]], tracker: Tracker, clock: Clock
+) -> Iterator[tuple[Frame, Poses]]:
+    """Each frame with its people and their identities; a few frames late, since births take some.
 
-
-def _tracked(pairs: Iterator[tuple[Frame, Poses]], tracker: Tracker, clock: Clock) -> Iterator[tuple[Frame, Poses]]:
-    """Each frame with its people and their identities; a few frames late, since births take some."""
-    waiting: dict[int, Frame] = {}
+    The tracker sees the frames that the network saw. People in between are on straight lines.
+    """
+    waiting: deque[Frame] = deque()
+    last: tuple[Frame, Poses] | None = None
 
     def finished(done: Iterable[TrackedFrame]) -> Iterator[tuple[Frame, Poses]]:
+        nonlocal last
         for item in done:
-            yield (
-                waiting.pop(item.index),
-                Poses(
-                    xy=item.xy,
-                    joint_score=item.joint_score,
-                    score=item.score,
-                    track_id=item.track_id,
-                    origin=item.origin,
-                ),
+            unseen = []
+            while (frame := waiting.popleft()).index != item.index:
+                unseen.append(frame)
+            poses = Poses(
+                xy=item.xy,
+                joint_score=item.joint_score,
+                score=item.score,
+                track_id=item.track_id,
+                origin=item.origin,
+                appearance=item.appearance,
             )
+            for other in unseen:
+                assert last is not None, "the network sees the first frame"
+                part = part_of(other.pts, before=last[0].pts, after=frame.pts)
+                yield other, between(last[1], poses, part)
+            last = frame, poses
+            yield frame, poses
 
-    failure: UserError | None = None
-    try:
-        for frame, poses in pairs:
-            waiting[frame.index] = frame
-            with clock.stage("tracking"):
-                done = tracker.update(
-                    index=frame.index,
-                    seconds=frame.pts,
-                    xy=poses.xy,
-                    joint_score=poses.joint_score,
-                    score=poses.score,
-                )
-            yield from finished(done)
-    except UserError as error:
-        failure = error
+    failures: list[UserError] = []
+    for frame, poses in _until_error(pairs, failures):
+        waiting.append(frame)
+        if poses is None:
+            continue
+        with clock.stage("tracking"):
+            done = tracker.update(
+                index=frame.index,
+                seconds=frame.pts,
+                xy=poses.xy,
+                joint_score=poses.joint_score,
+                score=poses.score,
+                appearance=poses.appearance,
+            )
+        yield from finished(done)
     yield from finished(tracker.flush())
-    if failure is not None:
-        raise failure
+    if failures:
+        raise failures[0]
 
 
-class Sink:
-    """Writes finished frames in a thread of its own: tables, picture, video.
-
-    `put` blocks while four frames wait. An error of the thread is raised by the next `put` or by `close`.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        source: Source,
-        info: VideoInfo,
-        estimator: PoseEstimator,
-        settings: Settings,
-        clock: Clock,
-    ) -> None:
-        """Make the folder and open the files in it."""
-        self.frames = 0
-        self.poses = 0
-        self.people: set[int] = set()
-        self._clock = clock
-        self._queue: queue.Queue[tuple[Frame, Poses] | None] = queue.Queue(maxsize=4)
-        self._error: BaseException | None = None
-        skeleton = estimator.skeleton
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from None
-        self._tables: list[ParquetWriter | PoseTrack2018Writer | DoubtsWriter] = []
-        self._video: VideoWriter | None = None
-        self._renderer = Renderer(skeleton, settings.render)
-        try:
-            self._parquet = ParquetWriter(
-                folder / "poses.parquet",
-                skeleton=skeleton,
-                video=source.name,
-                width=info.width,
-                height=info.height,
-            )
-            self._tables.append(self._parquet)
-            self._json = PoseTrack2018Writer(folder / "poses.json", video=source.name, skeleton=skeleton)
-            self._tables.append(self._json)
-            self._doubts = DoubtsWriter(folder / "doubts.json", joints=len(skeleton.joints))
-            self._tables.append(self._doubts)
-            if settings.video.enabled:
-                self._video = VideoWriter(
-                    folder / "tracked.mp4",
-                    width=info.width,
-                    height=info.height,
-                    rate=info.average_rate,
-                    audio_from=Path(source.location) if info.has_audio else None,
-                    quality=settings.video.quality,
-                )
-        except BaseException:
-            self._abort_files()
-            raise
-        self._thread = threading.Thread(target=self._work, name="sink", daemon=True)
-        self._thread.start()
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a user should know of the written files."""
-        warnings = list(self._video.warnings) if self._video else []
-        if self.frames and not self.poses:
-            warnings.append("nobody was found in any frame; --short-side 384 finds smaller people")
-        return warnings
-
-    @property
-    def doubts(self) -> int:
-        """Places where identities may be wrong; 0 until the files are closed."""
-        return self._doubts.count
-
-    @property
-    def encode_seconds(self) -> float:
-        """Seconds that the encoder worked."""
-        return self._video.encode_seconds if self._video else 0.0
-
-    def put(self, frame: Frame, poses: Poses) -> None:
-        """Hand over a frame; waits while too many are under way."""
-        if self._error is not None:
-            raise self._error
-        self._queue.put((frame, poses))
-
-    def close(self) -> None:
-        """Write what waits and complete the files under their final names."""
-        self._join()
-        if self._error is not None:
-            raise self._error
-        for table in self._tables:
-            table.close()
-        if self._video is not None:
-            self._video.close()
-
-    def abort(self) -> None:
-        """Write what waits and close the files, readable, under their partial names."""
-        self._join()
-        self._abort_files()
-
-    def _abort_files(self) -> None:
-        for file in [*self._tables, self._video]:
-            if file is not None:
-                with suppress(Exception):  # the first error is the one to tell
-                    file.abort()
-
-    def _join(self) -> None:
-        if self._thread.is_alive():
-            self._queue.put(None)
-            self._thread.join()
-
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            if self._error is not None:
-                continue  # keep the queue moving, so that `put` never waits for nobody
-            try:
-                self._write(*item)
-            except BaseException as error:
-                self._error = error
-
-    def _write(self, frame: Frame, poses: Poses) -> None:
-        with self._clock.stage("tables"):
-            self._parquet.add(frame.index, frame.pts, poses, frame.name)
-            self._json.add(frame.index, frame.name, poses)
-            self._doubts.add(frame.index, frame.pts, poses)
-        if self._video is not None:
-            with self._clock.stage("render"):
-                image = self._renderer.draw(frame, poses)
-            self._video.write(image, frame.pts)
-        self.frames += 1
-        if self.frames % _TRIM_FRAMES == 0:
-            _trim_memory()
-        self.poses += len(poses)
-        self.people.update(int(track) for track in poses.track_id if track >= 0)
+def _until_error(items: Iterable[Item], failures: list[UserError]) -> Iterator[Item]:
+    """The items up to an error that a user can cause, which lands in `failures`: what came before is not lost."""
+    try:
+        yield from items
+    except UserError as error:
+        failures.append(error)
 
 
-def _trim_memory() -> None:
-    """Give freed memory back to the system.
-
-    Pictures are made in one thread and freed in another, and glibc keeps what they leave behind: some 45 KiB a frame,
-    measured. This takes 8 ms. Other C libraries do without it.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError, OSError):
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def _described(source: Source, info: VideoInfo) -> dict[str, Any]:
-    """What is known of an input, in values that JSON has."""
-    values = asdict(info)
-    values["average_rate"] = float(info.average_rate) if info.average_rate else None
-    return {"location": source.shown, "kind": source.kind, **values}
-
-
-def versions() -> dict[str, str]:
-    """Versions of this program, of Python and of the libraries that decide about results."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
-    for name in (
-        "posetrack-app",
-        "torch",
-        "openvino",
-        "av",
-        "opencv-python-headless",
-        "numpy",
-        "scipy",
-        "filterpy",
-    ):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+def _stages(
+    reader: VideoReader | LiveReader, estimating: dict[str, float], clock: Clock, sink: Sink, *, total: float
+) -> list[Stage]:
+    """Work and waiting of the threads; what the first and the last did not work, they waited for their neighbour."""
+    estimating = {**estimating, "tracking": clock.seconds["tracking"]}
+    live, idle = isinstance(reader, LiveReader), total - reader.decode_seconds
+    drawing = {"render": clock.seconds["render"], "tables": clock.seconds["tables"]}
+    values: list[tuple[str, float, float, float, dict[str, float]]] = [
+        ("decode", reader.decode_seconds, idle if live else 0.0, 0.0 if live else idle, {}),
+        ("network", sum(estimating.values()), clock.waits["network for frames"], clock.waits["network for room"],
+         estimating),
+        ("draw", sum(drawing.values()), clock.waits["draw for frames"], sink.wait_seconds, drawing),
+    ]  # fmt: skip
+    if sink.encode_seconds:
+        values.append(("encode", sink.encode_seconds, total - sink.encode_seconds, 0.0, {}))
+    return [
+        Stage(
+            name=name,
+            work=round(work, 4),
+            waits_for_frames=round(max(frames, 0.0), 4),
+            waits_for_room=round(max(room, 0.0), 4),
+            parts={part: round(seconds, 4) for part, seconds in parts.items()},
+        )
+        for name, work, frames, room, parts in values
+    ]

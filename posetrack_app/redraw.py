@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from posetrack_app.between import as_seen
 from posetrack_app.config import Settings
 from posetrack_app.errors import InputError
 from posetrack_app.formats.sequence import PoseSequence
 from posetrack_app.render import Renderer
+from posetrack_app.render.scaling import scaled, scaled_size
 from posetrack_app.video import Source, VideoInfo, VideoReader, VideoWriter
 
 __all__ = ["Redrawn", "redraw"]
@@ -47,7 +49,7 @@ def redraw(
         InputError: the video has another size or another number of frames than the poses tell.
         OutputError: the video cannot be written.
     """
-    poses = {frame.index: frame.poses for frame in sequence.frames}
+    poses = {frame.index: as_seen(frame.poses) if sequence.every > 1 else frame.poses for frame in sequence.frames}
     count = max(poses, default=-1) + 1
     with VideoReader(source, queue_frames=settings.input.queue_frames, image_rate=settings.input.image_rate) as reader:
         info = reader.info
@@ -58,19 +60,22 @@ def redraw(
             )
         progress = opened(info)
         renderer = Renderer(sequence.skeleton, settings.render)
+        scale = settings.video.scale
+        width, height = scaled_size(info.width, info.height, scale)
         with VideoWriter(
             path,
-            width=info.width,
-            height=info.height,
+            width=width,
+            height=height,
             rate=info.average_rate,
             audio_from=Path(source.location) if info.has_audio else None,
             quality=settings.video.quality,
+            encoder=settings.video.encoder,
         ) as writer:
             frames = 0
             for frame in reader:
                 if frame.index not in poses:
                     raise _other_length(source, f"more than {frame.index}", count)
-                writer.write(renderer.draw(frame, poses[frame.index]), frame.pts)
+                writer.write(renderer.draw(*scaled(frame, poses[frame.index], scale)), frame.pts)
                 frames += 1
                 progress()
             if frames < count:

@@ -20,6 +20,7 @@ ONLY: dict[str, set[str]] = {
     "video": {"types", "errors", "config", "video"},
     "render": {"types", "errors", "config", "render"},
     "view": {"types", "errors", "config", "formats", "render", "view"},
+    "training": {"types", "errors", "config", "formats", "video", "engines", "estimator", "evaluation", "training"},
 }
 
 
@@ -60,6 +61,8 @@ def test_import_rule(module: str) -> None:
             assert other == package, f"{module} imports {imported}"
         elif other == package and part in ONLY and other_rest:
             assert other_rest.split(".")[0] in ONLY[part], f"{module} imports {imported}"
+        if imported.startswith("posetrack_app.training"):
+            assert part in ("training", "commands"), f"{module} imports {imported}"
 
 
 def test_no_cycles() -> None:

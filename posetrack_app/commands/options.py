@@ -43,6 +43,10 @@ MirrorOption = Annotated[
     bool | None,
     typer.Option("--mirror/--no-mirror", help="Average with the mirrored picture: better, slower."),
 ]
+EncoderOption = Annotated[
+    Literal["auto", "libx264", "h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox"] | None,
+    typer.Option(help="What encodes the video; auto tries graphics cards. [libx264]"),
+]
 StyleOption = Annotated[
     Literal["skeleton", "boxes", "blur-faces", "black"] | None,
     typer.Option("--render", help="How people are drawn. [skeleton]"),

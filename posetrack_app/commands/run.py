@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
+import re
 import sys
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from textwrap import wrap
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from posetrack_app.commands.many import Plan, frames_on, print_outcome, run_many
 from posetrack_app.commands.options import (
     ColorOption,
     ConfigOption,
     DeviceOption,
+    EncoderOption,
     MirrorOption,
     PrecisionOption,
     QuietOption,
@@ -28,13 +33,11 @@ from posetrack_app.commands.options import (
     render_options,
     settings_of,
 )
-from posetrack_app.errors import UserError
+from posetrack_app.errors import InputError, UsageError, UserError
 
 if TYPE_CHECKING:
     from posetrack_app.config import Settings
-    from posetrack_app.estimator import PoseEstimator
-    from posetrack_app.pipeline import RunReport
-    from posetrack_app.video import Source
+    from posetrack_app.jobs.ledger import Job
 
 
 def run(
@@ -42,7 +45,7 @@ def run(
         list[str],
         typer.Argument(
             metavar="INPUT",
-            help="Videos, folders of pictures, globs, camera:0, or the address of a stream.",
+            help="Videos, folders, globs, camera:0, the address of a stream, or a .txt file with one of these a line.",
             show_default=False,
         ),
     ],
@@ -58,13 +61,58 @@ def run(
     color_by: ColorOption = None,
     trails: TrailsOption = None,
     video: Annotated[bool | None, typer.Option("--video/--no-video", help="Write tracked.mp4. [video]")] = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Show the network every Nth frame: faster, less exact. [1]")
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Size of tracked.mp4, as 0.5; poses stay as they are. [1]")
+    ] = None,
+    encoder: EncoderOption = None,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--no-live",
+            help="Show the network the newest frame and drop those that it does not come to. [cameras and streams]",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, metavar="N", help="Stop a live input after N seconds. [0: never]")
+    ] = None,
+    show: Annotated[
+        bool | None, typer.Option("--show/--no-show", help="Serve the drawn picture to browsers of this machine.")
+    ] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results of an earlier run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with a run that was broken off.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Inputs that are done at a time, each by a process of its own.")
+    ] = 1,
+    part: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Only the K-th of N parts of the inputs, as in a Slurm array.")
+    ] = None,
+    cluster: Annotated[
+        Literal["ray"] | None, typer.Option(help="Do the inputs on a cluster, which sees the same folders.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The cluster's; local makes one of this machine.")
+    ] = "auto",
+    task_cpus: Annotated[
+        float, typer.Option(min=0.1, metavar="CORES", help="Cores of the cluster for each input.")
+    ] = 2.0,
+    task_gpus: Annotated[
+        float, typer.Option(min=0.01, metavar="SHARE", help="Part of a GPU of the cluster for each input.")
+    ] = 0.5,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Also write DIR/poses.parquet: the poses of all inputs that are done.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> int:
-    """Find and follow every person: tracked.mp4, poses.json, poses.parquet, doubts.json and run.json for each input."""
+    """Find and follow every person: tracked.mp4, poses.json, poses.parquet, doubts.json and run.json for each input.
+
+    Of several inputs those that are done are left alone: the same command again goes on where it was.
+    """
     settings = settings_of(
         config,
         assignments,
@@ -72,82 +120,108 @@ def run(
             **network_options(weights, device, precision, short_side, mirror),
             **render_options(render, color_by, trails),
             "video.enabled": video,
+            "network.every": every,
+            "video.scale": scale,
+            "video.encoder": encoder,
+            "live.mode": None if live is None else "always" if live else "never",
+            "live.seconds": seconds,
+            "live.show": show,
         },
     )
+    from posetrack_app.jobs.ledger import jobs_of
+    from posetrack_app.journal import forget
     from posetrack_app.video import expand_inputs
 
-    jobs = _with_folders(expand_inputs(inputs), out)
+    jobs = jobs_of(expand_inputs(_listed(inputs)), out)
+    chosen = _part(jobs, part)
+    several = len(jobs) > 1 or workers > 1 or cluster is not None or part is not None or merge
     if dry_run:
-        return _dry_run(jobs, settings, overwrite=overwrite)
-    estimator = estimator_of(settings)
-    failed: dict[str, UserError] = {}
-    for source, folder in jobs:
-        try:
-            _refuse_existing(folder, overwrite=overwrite)
-            report = _run_one(source, folder, settings, estimator, quiet=quiet)
-        except UserError as error:
-            failed[source.shown] = error
-            print(f"error: {error}", file=sys.stderr)
+        return _dry_run(chosen, settings, overwrite=overwrite, several=several)
+    if not resume:
+        for job in chosen:
+            forget(job.folder)
+    if settings.live.show and several:
+        raise UsageError("--show shows one input: name a single one")
+    if not several:
+        return _run_one(chosen[0], settings, overwrite=overwrite, quiet=quiet)
+    plan = Plan(
+        known=jobs, chosen=chosen, out=out, workers=workers, cluster=cluster, address=address,
+        task_cpus=task_cpus, task_gpus=task_gpus, overwrite=overwrite, merge=merge, quiet=quiet,
+    )  # fmt: skip
+    return run_many(plan, settings)
+
+
+def _listed(inputs: list[str]) -> list[str]:
+    """The inputs, with those of lists in the place of each list; paths in it count from where the command is given."""
+    found: list[str] = []
+    for text in inputs:
+        path = Path(text)
+        if path.suffix.casefold() != ".txt" or not path.is_file():
+            found.append(text)
             continue
-        if not quiet:
-            _print_report(report, folder)
-    if len(jobs) > 1 and not quiet:
-        print(f"{len(jobs) - len(failed)} of {len(jobs)} inputs done")
-    if len(jobs) > 1 and failed:
-        print(f"failed: {', '.join(failed)}", file=sys.stderr)
-    return max((error.exit_code for error in failed.values()), default=0)
+        try:
+            lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the list {path}: {error}") from None
+        named = [line for line in lines if line and not line.startswith("#")]
+        if not named:
+            raise InputError(f"the list {path} names no input: write one a line")
+        found += named
+    return found
 
 
-def _with_folders(sources: list[Source], out: Path) -> list[tuple[Source, Path]]:
-    """A folder of its own for each input; inputs of the same name are told apart by a number."""
-    taken: set[str] = set()
-    jobs = []
-    for source in sources:
-        name, count = source.name, 1
-        while name.casefold() in taken:
-            count += 1
-            name = f"{source.name}-{count}"
-        taken.add(name.casefold())
-        jobs.append((source, out / name))
-    return jobs
+def _part(jobs: list[Job], part: str | None) -> list[Job]:
+    """Each N-th job, beginning with the K-th: parts are as even as the inputs are."""
+    if part is None:
+        return jobs
+    match = re.fullmatch(r"(\d+)/(\d+)", part)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(f"--part {part}: write K/N with K from 1 to N, as in 3/10")
+    return jobs[int(match[1]) - 1 :: int(match[2])]
 
 
-_FINAL_NAMES = ("tracked.mp4", "poses.json", "poses.parquet", "doubts.json", "run.json")
+def _run_one(job: Job, settings: Settings, *, overwrite: bool, quiet: bool) -> int:
+    """The only input."""
+    from posetrack_app import pipeline
+    from posetrack_app.jobs.ledger import Outcome
+    from posetrack_app.screen import Screen
+    from posetrack_app.stages import table
+
+    _refuse_existing(job.folder, overwrite=overwrite)
+    estimator = estimator_of(settings)
+    with frames_bar(job.source.name, quiet=quiet) as bar, ExitStack() as shown:
+        tell = bar.write if not quiet else lambda line: None
+        screen = shown.enter_context(Screen(port=settings.live.port)) if settings.live.show else None
+        if screen is not None:
+            tell(f"the picture is at {screen.address}")
+        report = pipeline.run(
+            job.source,
+            job.folder,
+            settings=settings,
+            estimator=estimator,
+            opened=frames_on(bar),
+            tell=tell,
+            status=lambda text: bar.set_postfix_str(text, refresh=False),
+            show=screen.show if screen is not None else None,
+        )
+    if not quiet:
+        print_outcome(Outcome.of_run(job.folder, asdict(report)), job.folder)
+        print("\n".join(f"  {line}" for line in [*table(report.stages), *wrap(report.advice, 100)]))
+    return 0
 
 
 def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
-    refuse_existing([folder / name for name in _FINAL_NAMES], overwrite=overwrite)
+    """Refuse results that are there; what a run left that was broken off, maybe while it gave names, is none."""
+    from posetrack_app.jobs.ledger import RESULTS
+    from posetrack_app.journal import unfinished
+
+    refuse_existing([folder / name for name in RESULTS], overwrite=overwrite or unfinished(folder))
 
 
-def _run_one(source: Source, folder: Path, settings: Settings, estimator: PoseEstimator, *, quiet: bool) -> RunReport:
-    """One input, with a progress bar where somebody watches."""
-    from posetrack_app import pipeline
-    from posetrack_app.video import VideoInfo
-
-    with frames_bar(source.name, quiet=quiet) as bar:
-
-        def opened(info: VideoInfo) -> pipeline.Progress:
-            bar.reset(total=info.frames_expected)
-            return lambda: bar.update() and None
-
-        return pipeline.run(source, folder, settings=settings, estimator=estimator, opened=opened)
-
-
-def _print_report(report: RunReport, folder: Path) -> None:
-    seconds = report.seconds
-    print(
-        f"{folder}: {report.frames_written} frames, {report.people} people, "
-        f"{seconds['total']:.1f} s, {report.fps:.1f} frames/s"
-    )
-    if report.doubts:
-        print(f"  {report.doubts} doubts about who is who: python -m posetrack_app view {shlex.quote(str(folder))}")
-    for warning in report.warnings:
-        print(f"  warning: {warning}")
-
-
-def _dry_run(jobs: list[tuple[Source, Path]], settings: Settings, *, overwrite: bool) -> int:
+def _dry_run(jobs: list[Job], settings: Settings, *, overwrite: bool, several: bool) -> int:
     """Open each input and say what would become of it."""
     from posetrack_app.estimator import resolve_device, resolve_precision
+    from posetrack_app.jobs.ledger import is_open
     from posetrack_app.video import VideoReader
 
     device = resolve_device(settings.network.device)
@@ -157,10 +231,14 @@ def _dry_run(jobs: list[tuple[Source, Path]], settings: Settings, *, overwrite: 
         f"short side {settings.network.short_side} pixels"
     )
     code = 0
-    for source, folder in jobs:
+    for job in jobs:
         try:
-            _refuse_existing(folder, overwrite=overwrite)
-            with VideoReader(source) as reader:
+            if not several:
+                _refuse_existing(job.folder, overwrite=overwrite)
+            elif not overwrite and not is_open(job, settings):
+                print(f"{job.source.shown}: done already in {job.folder}/")
+                continue
+            with VideoReader(job.source) as reader:
                 info = reader.info
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -168,5 +246,5 @@ def _dry_run(jobs: list[tuple[Source, Path]], settings: Settings, *, overwrite: 
             continue
         length = f"about {info.frames_expected} frames" if info.frames_expected else "unknown length"
         rate = f", {float(info.average_rate):.2f} frames/s" if info.average_rate else ""
-        print(f"{source.shown}: {info.width}x{info.height}, {length}{rate} -> {folder}/")
+        print(f"{job.source.shown}: {info.width}x{info.height}, {length}{rate} -> {job.folder}/")
     return code

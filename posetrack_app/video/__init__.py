@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from posetrack_app.video.info import VideoInfo
+from posetrack_app.video.live import LiveReader, open_reader
 from posetrack_app.video.reader import VideoReader
 from posetrack_app.video.source import Source, expand_inputs
 from posetrack_app.video.writer import VideoWriter
 
-__all__ = ["Source", "VideoInfo", "VideoReader", "VideoWriter", "expand_inputs"]
+__all__ = ["LiveReader", "Source", "VideoInfo", "VideoReader", "VideoWriter", "expand_inputs", "open_reader"]

@@ -24,6 +24,7 @@ class Camera:
     """Frames of `camera:N`, timed by the wall clock, from 0. OpenCV knows the cameras of every system by number."""
 
     live = True
+    in_bursts = False
 
     def __init__(self, source: Source) -> None:
         """Open the camera and take its first frame.

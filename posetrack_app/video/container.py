@@ -18,10 +18,13 @@ from av.video.stream import VideoStream
 from posetrack_app.errors import InputError
 from posetrack_app.video.source import Source
 
-__all__ = ["Length", "choose_stream", "length", "may_break", "open_container", "rate_of", "reason"]
+__all__ = ["Length", "choose_stream", "is_live", "length", "may_break", "open_container", "rate_of", "reason"]
 
 _ANSWER_SECONDS = 10.0
 """How long a stream may be silent, at the start and between packets."""
+
+_OF_FILES = ("http", "https", "ftp", "sftp", "smb", "file")
+"""Protocols that give files as well as streams; the former have a length."""
 
 # Flags of formats, from libavformat/avformat.h: AVFMT_TS_DISCONT, AVFMT_NOTIMESTAMPS.
 _BREAKING_CLOCK = 0x0200
@@ -53,8 +56,27 @@ def open_container(source: Source) -> InputContainer:
 
 
 def _options(address: str) -> dict[str, str]:
-    """RTSP over TCP: over UDP, packets that are lost on the way become grey smears."""
-    return {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
+    """What FFmpeg is told beside the address.
+
+    - Half a second of a stream tells what is in it: MPEG-TS, which may begin a new stream at any time, would be watched
+      for seven.
+    - RTSP over TCP: over UDP, packets that are lost on the way become grey smears.
+    - UDP that comes too quickly loses packets, and does not end.
+    """
+    options = {"analyzeduration": "500000"}
+    scheme = address.partition(":")[0].lower()
+    if scheme.startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
+    if scheme == "udp":
+        options["overrun_nonfatal"] = "1"
+    return options
+
+
+def is_live(container: InputContainer, source: Source) -> bool:
+    """Whether frames come when they are made: any stream, but for files that are read over the network."""
+    if source.kind != "stream":
+        return False
+    return source.location.partition(":")[0].lower() not in _OF_FILES or not container.duration
 
 
 def _check_file(location: str) -> None:

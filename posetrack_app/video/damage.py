@@ -105,9 +105,14 @@ class Damage:
             return missing > 0
         return self._steady and missing > max(1, self._frames // 200)  # rates of headers are rounded
 
-    def warnings(self) -> list[str]:
-        """What was wrong, a line each; empty where all is well."""
+    def warnings(self, *, stopped: bool = False) -> list[str]:
+        """What was wrong, a line each; empty where all is well.
+
+        Args:
+            stopped: Reading was stopped in the middle: frames that are still inside the decoder are not missing.
+        """
         lines = []
+        undecoded = self._failed if stopped else self._undecoded
         of = f"{self._frames} frames came"
         promised = f"{of}, {self._expected} were expected" if self._expected else of
         if self._broke is not None:
@@ -116,11 +121,11 @@ class Damage:
             lines.append(f"the video ends early: {promised}; the file may be cut off")
         elif self._too_few:
             lines.append(f"frames are missing: {promised}")
-        if self._undecoded:
-            lines.append(f"{self._undecoded} of {self._packets} packets could not be decoded and gave no frame")
+        if undecoded:
+            lines.append(f"{undecoded} of {self._packets} packets could not be decoded and gave no frame")
         if self._mended:
             at = "" if self._first_mended is None else f", the first at {self._first_mended:.2f} s"
             lines.append(f"{self._mended} of {self._frames} frames are damaged{at}; the decoder patched them")
-        elif self._marked > self._undecoded:
+        elif self._marked > undecoded:
             lines.append(f"{self._marked} of {self._packets} packets are damaged, or follow a break in the stream")
         return lines

@@ -19,6 +19,7 @@ from posetrack_app.video.colour import Viewer, orientation_of
 from posetrack_app.video.container import (
     Length,
     choose_stream,
+    is_live,
     length,
     may_break,
     open_container,
@@ -31,6 +32,9 @@ from posetrack_app.video.source import Source
 
 __all__ = ["Film"]
 
+_SEGMENTED = ("hls", "dash")
+"""FFmpeg's names of formats whose live streams come in segments of some seconds."""
+
 
 class Film:
     """The video stream of one file or address, decoded by FFmpeg on all cores.
@@ -38,21 +42,28 @@ class Film:
     Each frame that FFmpeg gives is kept. What it mended or left out is counted and told in `warnings` at the end.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, mends_breaks: bool = False) -> None:
         """Open the source and decode its first frame.
+
+        Args:
+            source: A file or an address.
+            mends_breaks: The reader tells of breaks of a stream and of changed sizes; see `open_decoder`.
 
         Raises:
             InputError: It cannot be opened, or holds no film, or no frame of it can be decoded.
         """
-        self.live = source.kind == "stream"
         self.warnings: list[str] = []
         self._source = source
         self._shown = source.shown
         self._opened = time.monotonic()
         self._container = open_container(source)
+        self.live = is_live(self._container, source)
+        self.in_bursts = self._container.format.name in _SEGMENTED
+        self._mends_breaks = mends_breaks and self.live
         try:
             self._stream = choose_stream(self._container, self._shown)
-            self._stream.thread_type = "AUTO"
+            # Frames that are decoded side by side come so many frames later.
+            self._stream.thread_type = "SLICE" if self.live else "AUTO"
             rate = rate_of(self._container, self._stream)
             self._length = Length(None, None, None) if self.live else length(self._container, self._stream)
             step = 1 / float(self._stream.guessed_rate or rate or 25)
@@ -76,7 +87,7 @@ class Film:
                 why = f" ({self._damage.last_error})" if self._damage.last_error else ""
                 raise InputError(f"{self._shown} holds a film ({self._codec()}), but no frame that can be decoded{why}")
         except BaseException:
-            self.close()
+            self._container.close()
             raise
         self._first = first
         self.info = VideoInfo(
@@ -99,6 +110,9 @@ class Film:
     def close(self) -> None:
         """Free the file; not while another thread takes frames."""
         self._container.close()
+        if self._mends_breaks:
+            self.warnings += self._damage.warnings(stopped=True)
+            self.warnings += self._clock.warnings()
 
     def _codec(self) -> str:
         return self._stream.codec_context.codec.canonical_name
@@ -108,8 +122,9 @@ class Film:
             if decoded.pts is not None:
                 self._last_pts = decoded.pts if self._last_pts is None else max(self._last_pts, decoded.pts)
             yield self._frame(decoded)
-        self.warnings += self._damage.warnings()
-        self.warnings += self._clock.warnings()
+        if not self._mends_breaks:
+            self.warnings += self._damage.warnings()
+            self.warnings += self._clock.warnings()
 
     def _decoded(self, stream: VideoStream) -> Iterator[VideoFrame]:
         """All that the decoder gives, in order of presentation."""
@@ -121,7 +136,8 @@ class Film:
             except StopIteration:
                 return
             except av.error.FFmpegError as error:
-                self._damage.broke_off(reason(error))
+                if not self._mends_breaks:
+                    self._damage.broke_off(reason(error))
                 packet = None  # makes the decoder give what it holds back
             except IndexError:  # PyAV's way to end where streams were added in the middle
                 packet = None
@@ -167,7 +183,7 @@ class Film:
         size = (decoded.width, decoded.height)
         if self._size is None:
             self._orientation = orientation_of(decoded).words()
-        elif size != self._size and not any("changes size" in line for line in self.warnings):
+        elif size != self._size and not self._mends_breaks and not any("changes size" in it for it in self.warnings):
             self.warnings.append(
                 f"the picture changes size from {self._size[0]}x{self._size[1]} to {size[0]}x{size[1]} "
                 f"at frame {self._count}; frames keep their own sizes"

@@ -35,6 +35,7 @@ class Pictures:
     """
 
     live = False
+    in_bursts = False
 
     def __init__(self, source: Source, *, rate: float) -> None:
         """Open the pictures of a source, shown at `rate` a second.

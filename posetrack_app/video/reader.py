@@ -7,32 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Protocol
 
 from posetrack_app.errors import UsageError
 from posetrack_app.types import Frame
-from posetrack_app.video.camera import Camera
-from posetrack_app.video.film import Film
+from posetrack_app.video.decoder import Decoder, open_decoder
 from posetrack_app.video.info import VideoInfo
-from posetrack_app.video.pictures import Pictures
 from posetrack_app.video.source import Source
 
 __all__ = ["VideoReader"]
 
-_LIVE_JOIN_SECONDS = 1.0
+_JOIN_SECONDS = 1.0
 """How long leaving waits for a stream that may be silent; its thread ends by itself when the stream answers."""
-
-
-class _Decoder(Protocol):
-    """What all kinds of sources have in common. Frames are taken by one thread."""
-
-    info: VideoInfo
-    warnings: list[str]
-    live: bool
-
-    def frames(self) -> Iterator[Frame]: ...
-
-    def close(self) -> None: ...
 
 
 class VideoReader:
@@ -46,13 +31,16 @@ class VideoReader:
                 ...
     """
 
-    def __init__(self, source: Source, *, queue_frames: int = 6, image_rate: float = 25.0) -> None:
+    def __init__(
+        self, source: Source, *, queue_frames: int = 6, image_rate: float = 25.0, decoder: Decoder | None = None
+    ) -> None:
         """Open a source and decode its first frame.
 
         Args:
             source: One of what `expand_inputs` gives.
             queue_frames: Decoded frames that may wait for the consumer.
             image_rate: Pictures a second that a sequence of pictures is taken to have.
+            decoder: The source, where it is open already.
 
         Raises:
             InputError: It cannot be read, or holds no frame.
@@ -63,7 +51,7 @@ class VideoReader:
         if queue_frames < 1:
             raise UsageError(f"input.queue_frames is {queue_frames}: it must be at least 1")
         started = time.perf_counter()
-        self._decoder = _open(source, image_rate=image_rate)
+        self._decoder = decoder or open_decoder(source, image_rate=image_rate)
         self.info: VideoInfo = self._decoder.info
         """What is known of the source, exact in size and orientation."""
         self.warnings: list[str] = self._decoder.warnings
@@ -72,6 +60,7 @@ class VideoReader:
         """Frames that were decoded so far; at the end, all of them."""
         self.decode_seconds = 0.0 if self._decoder.live else time.perf_counter() - started
         """Seconds of work: reading, decoding and converting, without waiting for the consumer or a live source."""
+        self._waits_for_others = source.kind in ("camera", "stream")
         self._queue: queue.Queue[Frame | BaseException | None] = queue.Queue(maxsize=queue_frames)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -104,7 +93,7 @@ class VideoReader:
             self._decoder.close()
             return
         self._drain()
-        self._thread.join(_LIVE_JOIN_SECONDS if self._decoder.live else None)
+        self._thread.join(_JOIN_SECONDS if self._waits_for_others else None)
         self._drain()
         self._queue.put(None)  # whoever still takes frames finds the end
 
@@ -143,11 +132,3 @@ class VideoReader:
             self._queue.put(end)
         if not self._stop.is_set():
             self._queue.put(None)
-
-
-def _open(source: Source, *, image_rate: float) -> _Decoder:
-    if source.kind == "images":
-        return Pictures(source, rate=image_rate)
-    if source.kind == "camera":
-        return Camera(source)
-    return Film(source)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import av
 import cv2
@@ -23,6 +24,7 @@ from av.video.stream import VideoStream
 
 from posetrack_app.errors import OutputError
 from posetrack_app.video.audio import AudioError, AudioTrack, reason
+from posetrack_app.video.encoders import EncoderName, chosen_encoder, encoder_options
 from posetrack_app.video.timeline import TICKS_PER_SECOND, Timeline
 
 __all__ = ["VideoWriter", "fit"]
@@ -54,6 +56,7 @@ class VideoWriter:
         rate: Fraction | None,
         audio_from: Path | None = None,
         quality: int = 21,
+        encoder: EncoderName = "libx264",
     ) -> None:
         """Open the file as `<stem>.partial<suffix>`.
 
@@ -65,12 +68,16 @@ class VideoWriter:
                 times of the frames are what `write` is told.
             audio_from: File whose best sound is taken along, on the same clock as the frames.
             quality: Constant rate factor of H.264: 0 is lossless and huge, 18 near the source, 28 small, 51 mush.
+            encoder: What encodes; `auto` takes a graphics card's where one works, else libx264.
 
         Raises:
-            OutputError: The file cannot be written, or H.264 has no pictures of that size.
+            OutputError: The file cannot be written, H.264 has no pictures of that size, or the encoder that was asked
+                for does not work here.
         """
         self.encode_seconds = 0.0
         """Seconds that the encoder worked, conversion of colours and sound included, without waiting."""
+        self.wait_seconds = 0.0
+        """Seconds that `write` waited for the encoder."""
         self.frames = 0
         """Frames that went into the encoder."""
         self.warnings: list[str] = []
@@ -82,6 +89,8 @@ class VideoWriter:
         rate = rate.limit_denominator(100_000) if rate is not None and 0 < rate <= 1000 else None
         self._timeline = Timeline(rate)
         self._audio: AudioTrack | None = None
+        self.encoder = chosen_encoder(encoder, *self._size)
+        """What encodes."""
         self._open(rate or Fraction(25), quality, audio_from)
         self._reformatter = VideoReformatter()
         self._queue: queue.Queue[tuple[av.VideoFrame, float] | None] = queue.Queue(maxsize=_QUEUE_FRAMES)
@@ -202,11 +211,8 @@ class VideoWriter:
             format="mp4",
             container_options={"movflags": "+faststart", "movie_timescale": str(TICKS_PER_SECOND)},
         )
-        # Without B-frames the file is a fifth larger and takes a fifth less time to make; a packet is shown when it
-        # is decoded, so times of any spacing need no delay and no edit list.
-        self._stream = self._output.add_stream(
-            "libx264", rate=rate, options={"preset": "veryfast", "crf": str(quality), "bf": "0"}
-        )
+        stream = self._output.add_stream(self.encoder, rate=rate, options=encoder_options(self.encoder, quality))
+        self._stream = cast(VideoStream, stream)
         self._stream.width, self._stream.height = (length + length % 2 for length in self._size)
         self._stream.pix_fmt = "yuv420p"
         codec = self._stream.codec_context
@@ -224,9 +230,11 @@ class VideoWriter:
 
     def _put(self, item: tuple[av.VideoFrame, float] | None) -> None:
         """Into the queue; never waits for a thread that is gone."""
+        started = time.perf_counter()
         while self._thread.is_alive():
             with suppress(queue.Full):
                 self._queue.put(item, timeout=1.0)
+                self.wait_seconds += time.perf_counter() - started
                 return
         if item is not None:
             raise self._error or self._thread_is_gone()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,9 @@ from posetrack_app import pipeline
 from posetrack_app.config import Settings, override
 from posetrack_app.errors import InputError, OutputError
 from posetrack_app.formats import parquet
-from posetrack_app.types import Frame, Poses
+from posetrack_app.render import Renderer
+from posetrack_app.retrack import read_saved, retrack
+from posetrack_app.types import Frame, Origin, Poses
 from posetrack_app.video import VideoWriter, expand_inputs
 
 
@@ -48,6 +52,17 @@ class PlantedEstimator:
         x = float(np.flatnonzero(column).mean())
         body = np.stack([np.linspace(-8, 8, 17), np.linspace(20, 100, 17)], axis=-1)
         return Poses.untracked(xy=[body + [x, 0]], joint_score=np.full((1, 17), 0.9), score=[0.9])
+
+
+class SlowEstimator(PlantedEstimator):
+    """The same, with the time it takes counted."""
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
+        started = time.perf_counter()
+        try:
+            return super().estimate(frames)
+        finally:
+            self.seconds["network"] += time.perf_counter() - started
 
 
 def draw(path: Path, frames: int, *, nobody: Sequence[int] = ()) -> Path:
@@ -98,6 +113,9 @@ def test_every_frame_comes_out_once_and_the_person_keeps_an_id(tmp_path: Path, n
     assert written["frames_written"] == 40
     stages = "decode prepare network peaks grouping tracking render tables encode total"
     assert set(written["seconds"]) == set(stages.split())
+    assert [stage["name"] for stage in written["stages"]] == ["decode", "network", "draw", "encode"]
+    assert written["bottleneck"] in {"decode", "network", "draw", "encode"}
+    assert written["advice"]
 
 
 def test_nobody_at_all(tmp_path: Path) -> None:
@@ -155,7 +173,7 @@ def test_an_interruption_keeps_what_was_finished(
         for name, form in (
             ("tracked", "mp4"), ("poses", "json"), ("poses", "parquet"), ("doubts", "json"), ("run", "json"),
         )
-    }  # fmt: skip
+    } | {"seen.partial"}  # fmt: skip
     rows = list(parquet.read(tmp_path / "out" / "poses.partial.parquet"))
     assert 15 <= len(rows) <= 30
     written = json.loads((tmp_path / "out" / "run.partial.json").read_text())
@@ -193,3 +211,127 @@ def test_pictures_of_a_folder_keep_their_names(tmp_path: Path) -> None:
     assert report.frames_written == 3
     names = [image["file_name"] for image in json.loads((tmp_path / "out" / "poses.json").read_text())["images"]]
     assert [Path(name).name for name in names] == ["1.png", "2.png", "10.png"]
+
+
+def x_of(out: Path) -> dict[int, tuple[float, str]]:
+    """Where the person of each frame is, and how the pose came to be."""
+    rows = parquet.read(out / "poses.parquet")
+    return {index: (float(poses.xy[0, :, 0].mean()), Origin(int(poses.origin[0])).name) for index, _, poses in rows}
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 39, 100])
+@pytest.mark.parametrize("batch", [1, 4])
+def test_between_frames_that_the_network_sees_people_are_on_a_line(every: int, batch: int, tmp_path: Path) -> None:
+    clip = draw(tmp_path / "walk.mp4", 40)
+    shown: list[int] = []
+    report = run(
+        clip,
+        tmp_path / "out",
+        estimator=PlantedEstimator(on_frame=shown.append),
+        assignments=[f"network.every={every}", f"network.batch={batch}"],
+    )
+    assert shown == sorted({*range(0, 40, every), 39})
+    assert (report.frames_estimated, report.frames_written, report.people) == (len(shown), 40, 1)
+    found = x_of(tmp_path / "out")
+    assert list(found) == list(range(40))
+    for index, (x, origin) in found.items():
+        assert origin == ("OBSERVED" if index in shown else "INTERPOLATED")
+        before, after = max(i for i in shown if i <= index), min(i for i in shown if i >= index)
+        part = (index - before) / max(after - before, 1)
+        assert x == pytest.approx(found[before][0] * (1 - part) + found[after][0] * part, abs=1e-3)
+        assert x == pytest.approx(27.5 + index, abs=3)  # who walks evenly is where they would have been seen
+    with av.open(str(tmp_path / "out" / "tracked.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 40
+
+
+def test_nobody_is_put_beyond_where_they_were_seen(tmp_path: Path) -> None:
+    """Seen in frames 8 to 20 of those that the network sees: not in front of 8, not after 20."""
+    clip = draw(tmp_path / "walk.mp4", 40, nobody=[*range(7), *range(22, 40)])
+    run(clip, tmp_path / "out", assignments=["network.every=4"])
+    assert sorted(x_of(tmp_path / "out")) == list(range(8, 21))
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_a_run_tracked_again_is_the_same(every: int, tmp_path: Path) -> None:
+    """Births take three frames that the network saw: the tracker must not count those in between."""
+
+    class Unsure(PlantedEstimator):
+        def _see(self, frame: Frame) -> Poses:
+            poses = super()._see(frame)
+            return replace(poses, score=poses.score * np.float32(0.5))
+
+    clip = draw(tmp_path / "walk.mp4", 42, nobody=[20])
+    report = run(clip, tmp_path / "out", estimator=Unsure(), assignments=[f"network.every={every}"])
+    assert report.people == 1
+    saved = read_saved(tmp_path / "out")
+    assert saved.sequence.every == every
+    again = retrack(saved, Settings())
+    assert again.sequence.every == every
+    for before, after in zip(saved.sequence.frames, again.sequence.frames, strict=True):
+        for name in ("track_id", "origin", "xy", "joint_score", "score"):
+            np.testing.assert_array_equal(getattr(before.poses, name), getattr(after.poses, name), name)
+
+
+def test_times_count_between_frames_and_not_their_numbers(tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.9, 1.0, 1.5, 1.9, 2.0]
+    with VideoWriter(tmp_path / "c.mp4", width=160, height=120, rate=None) as writer:
+        for seconds in times:
+            image = np.full((120, 160, 3), 30, dtype=np.uint8)
+            x = 20 + round(20 * seconds)
+            image[20:100, x : x + 16] = 220
+            writer.write(image, seconds)
+    run(tmp_path / "c.mp4", tmp_path / "out", assignments=["network.every=3"])
+    found = x_of(tmp_path / "out")
+    ends = found[0][0], found[3][0]
+    for index in (1, 2):
+        assert found[index][0] == pytest.approx(ends[0] + times[index] * (ends[1] - ends[0]), abs=0.01)
+
+
+def test_a_smaller_video_leaves_the_poses_as_they_are(tmp_path: Path) -> None:
+    clip = draw(tmp_path / "walk.mp4", 12)
+    run(clip, tmp_path / "full")
+    run(clip, tmp_path / "half", assignments=["video.scale=0.5", "render.labels=false"])
+    full, half = tmp_path / "full" / "poses.parquet", tmp_path / "half" / "poses.parquet"
+    assert full.read_bytes() == half.read_bytes()
+    with av.open(str(tmp_path / "half" / "tracked.mp4")) as video:
+        frames = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    assert len(frames) == 12
+    assert {frame.shape for frame in frames} == {(60, 80, 3)}
+    # The skeleton stands on its person: colours are only there where the bar is.
+    coloured = np.ptp(frames[6].astype(int), axis=2) > 60
+    columns = np.flatnonzero(coloured.any(axis=0))
+    assert len(columns)
+    assert 9 <= columns.min() <= columns.max() <= 26
+
+
+@pytest.mark.parametrize("slow", ["network", "draw"])
+def test_the_slow_stage_is_named_and_the_others_wait(
+    slow: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(index: int = 0) -> None:
+        time.sleep(0.03)
+
+    if slow == "draw":
+        draw_ = Renderer.draw
+
+        def slowly(self: Renderer, frame: Frame, poses: Poses) -> Any:
+            sleep()
+            return draw_(self, frame, poses)
+
+        monkeypatch.setattr(Renderer, "draw", slowly)
+    report = run(
+        draw(tmp_path / "walk.mp4", 40),
+        tmp_path / "out",
+        estimator=SlowEstimator(on_frame=sleep if slow == "network" else lambda index: None),
+    )
+    stages = {stage.name: stage for stage in report.stages}
+    assert report.bottleneck == slow
+    assert ("network" if slow == "network" else "Drawing") in report.advice
+    assert stages[slow].work > 0.03 * 40
+    if slow == "network":
+        assert stages["draw"].waits_for_frames > 0.6
+        assert stages["decode"].waits_for_room > 0.6
+    else:
+        assert stages["network"].waits_for_room > 0.6
+    for stage in report.stages:
+        assert stage.work + stage.waits_for_frames + stage.waits_for_room <= report.seconds["total"] + 0.1

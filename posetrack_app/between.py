@@ -1,0 +1,55 @@
+"""People in frames that the network did not see, from the frames around them.
+
+Letters: N persons, K joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from posetrack_app.types import Origin, Poses
+
+__all__ = ["as_seen", "between", "part_of"]
+
+
+def part_of(seconds: float, *, before: float, after: float) -> float:
+    """Where a time lies between two others, 0 to 1.
+
+    >>> part_of(2.5, before=2.0, after=4.0)
+    0.25
+    """
+    step = after - before
+    return min(max((seconds - before) / step, 0.0), 1.0) if step > 0 else 0.5
+
+
+def between(before: Poses, after: Poses, part: float) -> Poses:
+    """Who is in both of two frames, on the straight line from one to the other.
+
+    Only people with an identity are there, only joints that both frames have, and scores are the lower ones: nobody
+    is surer in between than where they were seen.
+
+    Args:
+        before: People of the earlier frame.
+        after: People of the later frame.
+        part: Where to look, 0 (before) to 1 (after).
+    """
+    both, a, b = np.intersect1d(before.track_id, after.track_id, assume_unique=False, return_indices=True)
+    a, b = a[both >= 0], b[both >= 0]
+    found = (before.joint_score[a] > 0) & (after.joint_score[b] > 0)  # (N, K)
+    start, end = before.xy[a].astype(np.float64), after.xy[b].astype(np.float64)
+    xy = np.where(found[..., None], start + part * (end - start), 0)
+    return Poses(
+        xy=xy.astype(np.float32),
+        joint_score=np.where(found, np.minimum(before.joint_score[a], after.joint_score[b]), np.float32(0)),
+        score=np.minimum(before.score[a], after.score[b]),
+        track_id=before.track_id[a],
+        origin=np.full(len(a), Origin.INTERPOLATED, dtype=np.uint8),
+    )
+
+
+def as_seen(poses: Poses) -> Poses:
+    """Interpolated people as if they were seen: where every other frame has them, a fainter drawing would flicker."""
+    seen = np.where(poses.origin == Origin.INTERPOLATED, Origin.OBSERVED, poses.origin).astype(np.uint8)
+    return replace(poses, origin=seen)
