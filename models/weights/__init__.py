@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from models.cluster_net import ClusterNet, ClusterNetConfig
@@ -91,7 +91,7 @@ def save(network: ClusterNet, path: Path, *, notes: dict[str, str] | None = None
     }
     metadata = {**(notes or {}), "config": json.dumps(asdict(network.config)), "sha256": digest(tensors)}
     partial = path.with_name(f"{path.stem}.partial{path.suffix}")
-    save_file(tensors, partial, metadata=metadata)
+    partial.write_bytes(to_bytes(tensors, metadata=metadata))
     partial.replace(path)
 
 
