@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Peaks", "find_peaks"]
+__all__ = ["Peaks", "find_peaks", "is_peak", "offsets_at"]
 
 _FLOOR = 1e-3
 """Heatmap values below this count as this much where a logarithm is taken."""
@@ -58,7 +58,7 @@ def find_peaks(
     B, C, H, W = heatmaps.shape
     limits = torch.as_tensor(max_peaks, device=heatmaps.device).expand(C)
     heatmaps = heatmaps.float()
-    height = torch.where(_is_peak(heatmaps) & (heatmaps > threshold), heatmaps, 0)
+    height = torch.where(is_peak(heatmaps) & (heatmaps > threshold), heatmaps, 0)
     if valid is not None:
         columns = torch.arange(W, device=heatmaps.device) < valid[:, :1]  # (B, W)
         rows = torch.arange(H, device=heatmaps.device) < valid[:, 1:]  # (B, H)
@@ -68,7 +68,7 @@ def find_peaks(
     longest = int((score > 0).sum(dim=2).max()) if B and C else 0
     score, cell = score[..., :longest], cell[..., :longest]
 
-    xy = torch.stack([cell % W, cell // W], dim=-1) + _offsets(heatmaps, cell)
+    xy = torch.stack([cell % W, cell // W], dim=-1) + offsets_at(heatmaps, cell)
     index = cell[:, None].expand(-1, tags.shape[1], -1, -1)
     under = tags.flatten(3).gather(3, index).movedim(1, -1).float()  # (B, C, P, D)
     # One copy instead of three; a copy from a GPU waits for it.
@@ -76,7 +76,7 @@ def find_peaks(
     return Peaks(xy=packed[..., :2], score=packed[..., 2], tags=packed[..., 3:])
 
 
-def _is_peak(maps: Tensor) -> Tensor:
+def is_peak(maps: Tensor) -> Tensor:
     """(B, C, H, W) of bool: cells that no neighbour exceeds, of equal neighbours the first in reading order.
 
     Half precision makes equal neighbours common, and each must not become two people.
@@ -88,7 +88,7 @@ def _is_peak(maps: Tensor) -> Tensor:
     return (maps > before) & (maps >= after)
 
 
-def _offsets(heatmaps: Tensor, cell: Tensor) -> Tensor:
+def offsets_at(heatmaps: Tensor, cell: Tensor) -> Tensor:
     """(B, C, P, 2): from the centre of each peak's cell to the top of the Gaussian through it and its neighbours.
 
     The logarithm of a Gaussian is a parabola, whose top follows from three values on each axis.

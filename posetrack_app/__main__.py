@@ -34,7 +34,10 @@ def main() -> None:
         print(message if message.startswith("Usage: ") else f"error: {message} (--help tells more)", file=sys.stderr)
         code = 2
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted: what was finished is kept in files named .partial; the same command goes on from there", file=sys.stderr)
+        print(
+            "interrupted: what was finished is kept in files named .partial; the same command goes on from there",
+            file=sys.stderr,
+        )
         code = 130
     except BrokenPipeError:  # `... | head`
         sys.stderr.close()

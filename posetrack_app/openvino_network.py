@@ -27,6 +27,9 @@ __all__ = ["OpenVINONetwork", "cache_folder"]
 
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 
+_SIZES = 12
+"""Sizes of picture that stay compiled, the last used ones; each takes some 50 MB."""
+
 
 class OpenVINONetwork:
     """One network, compiled for each size of picture when the first of that size comes."""
@@ -45,8 +48,8 @@ class OpenVINONetwork:
             "PERFORMANCE_HINT": "LATENCY",
             # Decoder and encoder work on the same cores: threads that may move get out of their way.
             "ENABLE_CPU_PINNING": False,
-            # 0: as many as there are cores. PyTorch obeys the variable by itself.
-            "INFERENCE_NUM_THREADS": int(os.environ.get("OMP_NUM_THREADS") or 0),
+            # 0: as many as there are cores. PyTorch has read the variable.
+            "INFERENCE_NUM_THREADS": torch.get_num_threads() if os.environ.get("OMP_NUM_THREADS") else 0,
         }
         self._model = _cached(network, self._core, cache or cache_folder())
         self._requests: dict[tuple[int, int], Any] = {}
@@ -63,12 +66,15 @@ class OpenVINONetwork:
 
     def _request(self, height: int, width: int) -> Any:
         """What runs pictures of one size."""
-        if (height, width) not in self._requests:
+        request = self._requests.pop((height, width), None)
+        if request is None:
             model = self._model.clone()
             model.reshape([1, height, width, 3])
-            compiled = self._core.compile_model(model, "CPU", self._properties)
-            self._requests[height, width] = compiled.create_infer_request()
-        return self._requests[height, width]
+            request = self._core.compile_model(model, "CPU", self._properties).create_infer_request()
+            if len(self._requests) == _SIZES:
+                self._requests.pop(next(iter(self._requests)))
+        self._requests[height, width] = request  # the last used is the last to go
+        return request
 
 
 class _Pictures(nn.Module):

@@ -130,12 +130,17 @@ class _Stop:
 
 @contextmanager
 def _stopping(minutes: float | None) -> Iterator[_Stop]:
-    """The first interrupt asks the training to stop after its step; a second one ends it at once."""
+    """The first interrupt asks the training to stop after its step; a second one of its kind ends it at once.
+
+    Of its kind, because torchrun sends its processes another signal beside the one that the terminal sends them.
+    """
     stop = _Stop(minutes)
+    seen: set[int] = set()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if stop.asked:
+        if number in seen:
             raise KeyboardInterrupt
+        seen.add(number)
         stop.asked = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

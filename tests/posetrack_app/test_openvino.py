@@ -80,6 +80,15 @@ def test_maps_stay_when_the_next_pictures_come(engine: OpenVINOEngine) -> None:
     torch.testing.assert_close((heatmaps, tags), before, atol=0, rtol=0)
 
 
+def test_few_sizes_stay_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openvino_network, "_SIZES", 2)
+    network = openvino_network.OpenVINONetwork(tiny(), precision="float32", cache=tmp_path)
+    sizes = [(64, 64), (64, 96), (64, 64), (96, 64), (64, 64)]
+    first, *_, last = [network.infer(pictures(*size))[0] for size in sizes]
+    assert torch.equal(first, last)
+    assert list(network._requests) == [(96, 64), (64, 64)], "the last used ones"
+
+
 def test_what_was_converted_is_kept_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = tiny()
     first = openvino_network.OpenVINONetwork(network, precision="float32", cache=tmp_path)

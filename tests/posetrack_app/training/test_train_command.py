@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from posetrack_app.training import log as logs
 from posetrack_app.training import setup
 from posetrack_app.training.annotations import read_photos
 from posetrack_app.training.config import DataSettings, PhotoSet, TrainingSettings
+from posetrack_app.training.loop import Trainer
 
 Run = Callable[..., int]
 
@@ -116,6 +118,35 @@ def test_no_time_stops_after_a_step_and_the_same_command_goes_on(
     assert call() == 0
     assert "out: done at step 4 of 4" in capsys.readouterr().out
     assert [row["step"] for row in logs.read(folder / "out" / "log.csv")] == [1, 2, 3, 4]
+
+
+def test_an_interrupt_stops_after_the_step(
+    folder: Path, call: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take_step = Trainer.take_step
+
+    def interrupted(trainer: Trainer) -> None:
+        if trainer.step == 1:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGTERM)  # as torchrun does
+        take_step(trainer)
+
+    monkeypatch.setattr(Trainer, "take_step", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    assert call() == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "out: stopped at step 2 of 4" in capsys.readouterr().out
+    assert [path.name for path in (folder / "out" / "checkpoints").iterdir()] == ["step-000000002.pt"]
+
+
+def test_a_second_interrupt_ends_at_once(call: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(trainer: Trainer) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Trainer, "take_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        call()
 
 
 def test_another_configuration_needs_overwrite(folder: Path, call: Run) -> None:
