@@ -163,7 +163,7 @@ def _journal(
 
 
 def _chosen(frames: Iterable[Frame], every: int) -> Iterator[tuple[Frame, bool]]:
-    """Each frame, and whether the network is to see it: every so-manieth, and the last before the end or an error."""
+    """Each frame, and whether the network is to see it: every `every`-th, and the last before the end or an error."""
     if every == 1:
         yield from ((frame, True) for frame in frames)
         return
