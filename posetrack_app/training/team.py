@@ -43,8 +43,11 @@ class Team:
         """The network, whose gradients become the mean over all processes."""
         if self.world == 1:
             return network
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(network, device_ids=ids)
+        if self.device.type != "cuda":
+            return DistributedDataParallel(network)
+        # A process's part of a batch is small: batch norms look at all of them. Only GPUs can.
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return DistributedDataParallel(network, device_ids=[self.device.index])
 
     def mean(self, values: Tensor) -> Tensor:
         """The mean over all processes; every process must ask."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import typer
 
 from models import weights
 from models.cluster_net import ClusterNet, ClusterNetConfig
@@ -139,14 +141,16 @@ def test_an_interrupt_stops_after_the_step(
     assert [path.name for path in (folder / "out" / "checkpoints").iterdir()] == ["step-000000002.pt"]
 
 
-def test_a_second_interrupt_ends_at_once(call: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_interrupt_ends_at_once(folder: Path, call: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(trainer: Trainer) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(Trainer, "take_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        call()
+    # Typer's versions differ in what becomes of it here; a process ends with 130 by each.
+    with suppress(KeyboardInterrupt, typer.Abort):
+        assert call() == 130
+    assert not (folder / "out" / "checkpoints").exists()
 
 
 def test_another_configuration_needs_overwrite(folder: Path, call: Run) -> None:
