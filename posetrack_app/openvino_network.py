@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ class OpenVINONetwork:
             precision: Its arithmetic.
             cache: Folder for converted networks; None takes the user's.
         """
-        self._core = openvino.Core()
+        self._core = _core()
         self._properties = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "PERFORMANCE_HINT": "LATENCY",
@@ -87,6 +88,16 @@ class _Pictures(nn.Module):
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         prediction = self.network.infer(pictures.permute(0, 3, 1, 2).float())
         return prediction.heatmaps, prediction.tags
+
+
+@cache
+def _core() -> openvino.Core:
+    """The one of this process, which lives as long.
+
+    Each core sets a stack for signal handlers on its thread and takes it away at its end, which with two of them leaves
+    one that is freed: the next signal, as of Ctrl-C, then writes into whatever lies there.
+    """
+    return openvino.Core()
 
 
 def cache_folder() -> Path:

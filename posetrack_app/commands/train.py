@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def train(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG.toml", help="Settings; configs/training has three to begin with.")
+        Path, typer.Argument(metavar="CONFIG.toml", help="Settings; configs/training has some to begin with.")
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Log, checkpoints and weights go here.")],
     init: Annotated[

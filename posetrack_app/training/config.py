@@ -1,4 +1,4 @@
-"""All settings of a training as one typed tree, read from TOML; `configs/training/` has three of them."""
+"""All settings of a training as one typed tree, read from TOML; `configs/training/` has some."""
 
 from __future__ import annotations
 

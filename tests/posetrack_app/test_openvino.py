@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +90,29 @@ def test_few_sizes_stay_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     first, *_, last = [network.infer(pictures(*size))[0] for size in sizes]
     assert torch.equal(first, last)
     assert list(network._requests) == [(96, 64), (64, 64)], "the last used ones"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks glibc")
+def test_signals_keep_their_stack_when_networks_come_and_go(tmp_path: Path) -> None:
+    def stack() -> bytes:
+        """`stack_t` of this thread."""
+        known = ctypes.create_string_buffer(32)
+        assert ctypes.CDLL(None).sigaltstack(None, known) == 0
+        return known.raw[:8] + known.raw[16:24]
+
+    def make() -> object:
+        network = openvino_network.OpenVINONetwork(tiny(), precision="float32", cache=tmp_path)
+        network.infer(pictures(64, 64))
+        return network
+
+    first = make()
+    before = stack()
+    others = [make(), make()]
+    while others:
+        others.pop(0)
+        gc.collect()
+    assert stack() == before
+    del first
 
 
 def test_what_was_converted_is_kept_and_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Settings of a training: the three that ship can be read, and what is wrong is named."""
+"""Settings of a training: those that ship can be read, and what is wrong is named."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from posetrack_app.training.config import (
     length_of,
     read_network,
 )
+from posetrack_app.training.setup import make_network
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -58,6 +59,14 @@ def test_posetrack_is_the_paper() -> None:
 def test_small_goes_on_from_the_shipped_weights() -> None:
     settings, network = shipped("small")
     assert (settings.network.init, network.name) == ("small", "small")
+
+
+def test_finetune_is_small_with_the_joints_of_posetrack() -> None:
+    settings, network = shipped("finetune")
+    own = {"name": network.name, "skeleton": "posetrack15", "sparse": (15, 15)}
+    assert settings.network.init == "small"
+    assert network == replace(shipped("small")[1], **own)
+    assert make_network(settings, network).config.joints.joints[1:3] == ("head_bottom", "head_top")
     assert (settings.loss.push, settings.loss.peak_weight, settings.loss.tag_weight) == ("laplace", 10, 0.01)
     assert length_of(settings.run, 4366) == settings.run.steps
 
