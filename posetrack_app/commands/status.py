@@ -66,7 +66,7 @@ def _totals(outcomes: Sequence[Outcome]) -> str:
     counts = _counts(outcomes)
     frames, inputs = counts.pop("frames_done"), counts.pop("inputs")
     states = ", ".join(f"{count} {_NAMES.get(state, state)}" for state, count in sorted(counts.items()))
-    return f"{inputs} inputs: {states}; {frames} frames done"
+    return f"{inputs} input{'' if inputs == 1 else 's'}: {states}; {frames} frames done"
 
 
 def _ago(seconds: float) -> str:
