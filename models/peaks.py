@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Peaks", "find_peaks", "is_peak", "offsets_at"]
+__all__ = ["Peaks", "find_peaks", "highest", "places"]
 
 _FLOOR = 1e-3
 """Heatmap values below this count as this much where a logarithm is taken."""
@@ -58,17 +58,12 @@ def find_peaks(
     B, C, H, W = heatmaps.shape
     limits = torch.as_tensor(max_peaks, device=heatmaps.device).expand(C)
     heatmaps = heatmaps.float()
-    height = torch.where(is_peak(heatmaps) & (heatmaps > threshold), heatmaps, 0)
-    if valid is not None:
-        columns = torch.arange(W, device=heatmaps.device) < valid[:, :1]  # (B, W)
-        rows = torch.arange(H, device=heatmaps.device) < valid[:, 1:]  # (B, H)
-        height = height * (rows[:, None, :, None] & columns[:, None, None, :])
-    score, cell = height.flatten(2).topk(min(int(limits.max()), H * W), dim=2)  # (B, C, P)
-    score = torch.where(torch.arange(score.shape[2], device=score.device) < limits[:, None], score, 0)
+    most = min(int(limits.max()), H * W)
+    score, cell = highest(heatmaps, threshold=threshold, limits=limits[:, None], most=most, valid=valid)
     longest = int((score > 0).sum(dim=2).max()) if B and C else 0
     score, cell = score[..., :longest], cell[..., :longest]
 
-    xy = torch.stack([cell % W, cell // W], dim=-1) + offsets_at(heatmaps, cell)
+    xy = places(heatmaps, cell)
     index = cell[:, None].expand(-1, tags.shape[1], -1, -1)
     under = tags.flatten(3).gather(3, index).movedim(1, -1).float()  # (B, C, P, D)
     # One copy instead of three; a copy from a GPU waits for it.
@@ -76,7 +71,35 @@ def find_peaks(
     return Peaks(xy=packed[..., :2], score=packed[..., 2], tags=packed[..., 3:])
 
 
-def is_peak(maps: Tensor) -> Tensor:
+def highest(
+    heatmaps: Tensor, *, threshold: float, limits: Tensor, most: int, valid: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Heights of the peaks of each map, falling, 0 beyond the last; and their cells, by number. (B, C, P) each.
+
+    Args:
+        heatmaps: (B, C, H, W).
+        threshold: As of `find_peaks`.
+        limits: (C, 1), how many of each map are kept.
+        most: P.
+        valid: As of `find_peaks`.
+    """
+    height = torch.where(_is_peak(heatmaps) & (heatmaps > threshold), heatmaps, 0)
+    if valid is not None:
+        H, W = heatmaps.shape[2:]
+        columns = torch.arange(W, device=heatmaps.device) < valid[:, :1]  # (B, W)
+        rows = torch.arange(H, device=heatmaps.device) < valid[:, 1:]  # (B, H)
+        height = height * (rows[:, None, :, None] & columns[:, None, None, :])
+    score, cell = height.flatten(2).topk(most, dim=2)
+    return torch.where(torch.arange(most, device=score.device) < limits, score, 0), cell
+
+
+def places(heatmaps: Tensor, cell: Tensor) -> Tensor:
+    """(B, C, P, 2): x and y in cells of the peaks at `cell` (B, C, P), refined below the size of a cell."""
+    W = heatmaps.shape[3]
+    return torch.stack([cell % W, cell // W], dim=-1) + _offsets(heatmaps, cell)
+
+
+def _is_peak(maps: Tensor) -> Tensor:
     """(B, C, H, W) of bool: cells that no neighbour exceeds, of equal neighbours the first in reading order.
 
     Half precision makes equal neighbours common, and each must not become two people.
@@ -88,7 +111,7 @@ def is_peak(maps: Tensor) -> Tensor:
     return (maps > before) & (maps >= after)
 
 
-def offsets_at(heatmaps: Tensor, cell: Tensor) -> Tensor:
+def _offsets(heatmaps: Tensor, cell: Tensor) -> Tensor:
     """(B, C, P, 2): from the centre of each peak's cell to the top of the Gaussian through it and its neighbours.
 
     The logarithm of a Gaussian is a parabola, whose top follows from three values on each axis.

@@ -10,8 +10,21 @@ from dataclasses import replace
 import numpy as np
 
 from posetrack_app.types import Origin, Poses
+from trackers.frames import TrackedFrame
 
-__all__ = ["as_seen", "between", "part_of"]
+__all__ = ["as_seen", "between", "part_of", "poses_of"]
+
+
+def poses_of(frame: TrackedFrame) -> Poses:
+    """The people of a frame that the tracker saw."""
+    return Poses(
+        xy=frame.xy,
+        joint_score=frame.joint_score,
+        score=frame.score,
+        track_id=frame.track_id,
+        origin=frame.origin,
+        appearance=frame.appearance,
+    )
 
 
 def part_of(seconds: float, *, before: float, after: float) -> float:

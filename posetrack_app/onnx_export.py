@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from models import weights as weight_files
 from models.cluster_net import ClusterNet
 from models.grouping import GroupingConfig
-from models.peaks import is_peak, offsets_at
+from models.peaks import highest, places
 from posetrack_app.errors import UsageError, UserError, WeightsError
 from posetrack_app.formats.saving import saving
 from posetrack_app.sample import SampleConfig, draw
@@ -107,11 +107,8 @@ class _Peaks(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         heatmaps, tags = self.maps(pictures)
-        W = heatmaps.shape[3]
-        height = torch.where(is_peak(heatmaps) & (heatmaps > self.threshold), heatmaps, 0)
-        score, cell = height.flatten(2).topk(self.most, dim=2)  # (B, C, P)
-        score = torch.where(torch.arange(self.most) < self.limits, score, 0)
-        xy = torch.stack([cell % W, cell // W], dim=-1) + offsets_at(heatmaps, cell)
+        score, cell = highest(heatmaps, threshold=self.threshold, limits=self.limits, most=self.most)
+        xy = places(heatmaps, cell)
         return (xy + 0.5) * _STRIDE - 0.5, score, tags.flatten(2).gather(2, cell)
 
 

@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posetrack_app.between import between, part_of
+from posetrack_app.between import between, part_of, poses_of
 from posetrack_app.config import Settings
 from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
@@ -230,14 +230,7 @@ def _tracked(
             unseen = []
             while (frame := waiting.popleft()).index != item.index:
                 unseen.append(frame)
-            poses = Poses(
-                xy=item.xy,
-                joint_score=item.joint_score,
-                score=item.score,
-                track_id=item.track_id,
-                origin=item.origin,
-                appearance=item.appearance,
-            )
+            poses = poses_of(item)
             for other in unseen:
                 assert last is not None, "the network sees the first frame"
                 part = part_of(other.pts, before=last[0].pts, after=frame.pts)

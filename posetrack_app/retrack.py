@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.skeleton import Skeleton
-from posetrack_app.between import between, part_of
+from posetrack_app.between import between, part_of, poses_of
 from posetrack_app.config import Settings
 from posetrack_app.doubts import write_doubts
 from posetrack_app.edits import Edit, replay
@@ -265,14 +265,7 @@ def _filled(done: Sequence[TrackedFrame], times: npt.NDArray[np.float64]) -> lis
     filled: list[Poses] = []
     before: tuple[float, Poses] | None = None
     for item in done:
-        poses = Poses(
-            xy=item.xy,
-            joint_score=item.joint_score,
-            score=item.score,
-            track_id=item.track_id,
-            origin=item.origin,
-            appearance=item.appearance,
-        )
+        poses = poses_of(item)
         if before is not None:
             for seconds in times[len(filled) : item.index].tolist():
                 part = part_of(seconds, before=before[0], after=item.seconds)
