@@ -18,12 +18,22 @@ from typing import Any, Protocol
 import cv2
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from models.skeleton import COCO17, Skeleton
 from posetrack_app.errors import InputError, UsageError, UserError
 from posetrack_app.types import Frame, Poses
 
-__all__ = ["CocoReport", "CocoTruth", "average_precision", "evaluate_coco", "read_photo", "read_truth", "to_results"]
+__all__ = [
+    "CocoReport",
+    "CocoTruth",
+    "average_precision",
+    "evaluate_coco",
+    "read_photo",
+    "read_truth",
+    "stored_pixels",
+    "to_results",
+]
 
 
 class Photo(msgspec.Struct, frozen=True):
@@ -253,6 +263,20 @@ def _places(folder: Path, name: str) -> Iterator[Path]:
         yield folder.joinpath(*parts[start:])
 
 
+def stored_pixels(path: Path) -> npt.NDArray[np.uint8] | None:
+    """uint8 (H, W, 3), BGR, whatever EXIF says of up; None where the file is no picture.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    stored = np.fromfile(path, dtype=np.uint8)
+    try:
+        image = cv2.imdecode(stored, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(stored) else None
+    except cv2.error:
+        return None
+    return None if image is None else image.astype(np.uint8, copy=False)
+
+
 def read_photo(path: Path) -> Frame:
     """The pixels as they are stored, which is what COCO's annotations count in, whatever EXIF says of up.
 
@@ -260,10 +284,9 @@ def read_photo(path: Path) -> Frame:
         InputError: no picture.
     """
     try:
-        stored = np.fromfile(path, dtype=np.uint8)
-        image = cv2.imdecode(stored, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(stored) else None
-    except (OSError, cv2.error):
+        image = stored_pixels(path)
+    except OSError:
         image = None
     if image is None:
         raise InputError(f"photo {path} cannot be read as a picture")
-    return Frame(index=0, pts=0.0, image=np.ascontiguousarray(image[..., ::-1], dtype=np.uint8))
+    return Frame(index=0, pts=0.0, image=np.ascontiguousarray(image[..., ::-1]))

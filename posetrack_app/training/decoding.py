@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from posetrack_app.errors import InputError
+from posetrack_app.evaluation.coco import stored_pixels
 from posetrack_app.training.photos import LabelledPhoto
 
 __all__ = ["Pixels", "decode_photo", "layout", "level_sizes"]
@@ -74,15 +75,10 @@ def decode_photo(photo: LabelledPhoto, sizes: npt.NDArray[np.int64]) -> npt.NDAr
 
 def _decode(photo: LabelledPhoto) -> npt.NDArray[np.uint8]:
     """(H, W, 3), BGR."""
-    image = None
     try:
-        stored = np.fromfile(photo.path, dtype=np.uint8)
-        if len(stored):
-            image = cv2.imdecode(stored, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = stored_pixels(photo.path)
     except OSError as error:
         raise InputError(f"photo {photo.path} cannot be read: {error.strerror or error}") from None
-    except cv2.error:
-        pass
     if image is None:
         raise InputError(f"photo {photo.path} cannot be read as a picture")
-    return image.astype(np.uint8, copy=False)
+    return image
