@@ -10,6 +10,7 @@ from posetrack_app.commands import (
     evaluate,
     export,
     export_model,
+    label,
     retrack,
     run,
     sample,
@@ -43,3 +44,4 @@ app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(submit.app, name="submit", short_help="Make or check a submission to PoseTrack's server.")
 app.command(short_help="Find the settings that give saved poses the best figures.")(tune.tune)
 app.command(short_help="Train a network on labelled photos.")(train.train)
+app.command(short_help="Label pictures with the network itself, to train on them.")(label.label)

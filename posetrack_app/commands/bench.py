@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from posetrack_app.commands.options import DeviceOption, JsonOption, WeightsOption, write_json
+from posetrack_app.commands.options import DeviceOption, JsonOption, WeightsOption, short_sides_of, write_json
 from posetrack_app.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def bench(
     device: DeviceOption = None,
 ) -> None:
     """Compare engines, precisions and sizes on the same frames: speed, and how far the poses are from float32."""
-    sides = _numbers(short_sides)
+    sides = short_sides_of(short_sides)
     if (coco is None) != (images is None):
         raise UsageError("--coco and --images belong together: labels, and the folder of their photos")
     from dataclasses import asdict
@@ -105,21 +105,6 @@ def _engines(names: str | None) -> list[EngineChoice] | None:
         if name not in known:
             raise UsageError(f"--engines names '{name}', which is none: {nearest(name, known)}")
     return [known[name] for name in chosen] or None
-
-
-def _numbers(text: str) -> list[int]:
-    """Sizes in pixels.
-
-    >>> _numbers("256,384")
-    [256, 384]
-    """
-    try:
-        numbers = list(dict.fromkeys(int(part) for part in text.split(",")))
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 32:
-        raise UsageError(f"--short-sides is '{text}': it must be pixels from 32 on with commas between, as in 256,384")
-    return numbers
 
 
 def _say(what: str) -> None:

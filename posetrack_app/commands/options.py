@@ -85,6 +85,21 @@ def network_options(
     }
 
 
+def short_sides_of(text: str) -> list[int]:
+    """Sizes in pixels that --short-sides lists.
+
+    >>> short_sides_of("256,384")
+    [256, 384]
+    """
+    try:
+        numbers = list(dict.fromkeys(int(part) for part in text.split(",")))
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 32:
+        raise UsageError(f"--short-sides is '{text}': it must be pixels from 32 on with commas between, as in 256,384")
+    return numbers
+
+
 def render_options(style: str | None, color_by: str | None, trails: float | None) -> dict[str, object]:
     """The options about drawing as settings."""
     return {"render.style": style, "render.color_by": color_by, "render.trails_seconds": trails}
@@ -97,12 +112,12 @@ def estimator_of(settings: Settings) -> PoseEstimator:
     return PoseEstimator.from_settings(settings)
 
 
-def frames_bar(name: str | None = None, *, quiet: bool) -> tqdm[None]:
-    """A progress bar of frames, where somebody watches."""
+def frames_bar(name: str | None = None, *, quiet: bool, of: str = "frames") -> tqdm[None]:
+    """A progress bar of frames, or what else is named, where somebody watches."""
     from tqdm import tqdm
 
     shown = sys.stderr.isatty() and not quiet
-    return tqdm(desc=name, unit=" frames", disable=not shown, dynamic_ncols=True, leave=False)
+    return tqdm(desc=name, unit=f" {of}", disable=not shown, dynamic_ncols=True, leave=False)
 
 
 def refuse_existing(paths: Iterable[Path], *, overwrite: bool) -> None:

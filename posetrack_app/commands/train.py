@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from posetrack_app.commands.options import DeviceOption, QuietOption, SetOption
+from posetrack_app.commands.stopping import stopping
 from posetrack_app.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -99,7 +96,7 @@ def _train(session: Session, out: Path, *, minutes: float | None, overwrite: boo
     shown = sys.stderr.isatty() and not quiet
     with (
         tqdm(total=trainer.total, initial=trainer.step, unit=" steps", disable=not shown, dynamic_ncols=True) as bar,
-        _stopping(minutes) as stop,
+        stopping(minutes) as stop,
     ):
 
         def progress(row: Row) -> None:
@@ -115,40 +112,6 @@ def _train(session: Session, out: Path, *, minutes: float | None, overwrite: boo
         if not done:
             print(f"  the same command goes on: python -m posetrack_app {shlex.join(sys.argv[1:])}")
     return 0 if done or not stop.asked else 130
-
-
-class _Stop:
-    """Whether the training is to stop: somebody asked, or the time is over."""
-
-    def __init__(self, minutes: float | None) -> None:
-        self.asked = False
-        self._end = None if minutes is None else time.monotonic() + 60 * minutes
-
-    def __call__(self) -> bool:
-        return self.asked or (self._end is not None and time.monotonic() >= self._end)
-
-
-@contextmanager
-def _stopping(minutes: float | None) -> Iterator[_Stop]:
-    """The first interrupt asks the training to stop after its step; a second one of its kind ends it at once.
-
-    Of its kind, because torchrun sends its processes another signal beside the one that the terminal sends them.
-    """
-    stop = _Stop(minutes)
-    seen: set[int] = set()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if number in seen:
-            raise KeyboardInterrupt
-        seen.add(number)
-        stop.asked = True
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _short(row: Row) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-__all__ = ["Source", "expand_inputs", "is_address", "natural_order"]
+__all__ = ["Source", "expand_inputs", "is_address", "is_picture", "natural_order"]
 
 _PICTURES = re.compile(r"jpe?g|jpe|png|webp|bmp|tiff?|jp2|avif|p[bgpn]m")
 _VIDEOS = re.compile(
@@ -78,6 +78,15 @@ def is_address(location: str) -> bool:
     return _ADDRESS.match(location) is not None
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a file is named as a picture.
+
+    >>> is_picture(Path("a/IMG_1.JPG")), is_picture(Path("a.mp4"))
+    (True, False)
+    """
+    return _is(path, _PICTURES)
+
+
 def natural_order(path: Path) -> tuple[list[str | int], list[str | int], str]:
     """A sort key under which numbers in names count as numbers, folder by folder.
 
@@ -117,7 +126,7 @@ def _existing(path: Path, text: str) -> Iterator[Source | Path]:
     """Sources of a file or folder that is there."""
     if path.is_dir():
         yield from _folder(path, text)
-    elif _is(path, _PICTURES):
+    elif is_picture(path):
         yield path
     else:
         yield Source(location=text, kind="video", name=_safe(path.stem))
@@ -130,7 +139,7 @@ def _folder(folder: Path, text: str) -> list[Source]:
     except OSError:
         inside = []
     inside.sort(key=natural_order)
-    pictures = tuple(path for path in inside if _is(path, _PICTURES))
+    pictures = tuple(path for path in inside if is_picture(path))
     videos = [path for path in inside if _is(path, _VIDEOS)]
     found = [Source(location=str(path), kind="video", name=_safe(path.stem)) for path in videos]
     if pictures or not found:
