@@ -10,18 +10,17 @@ import io
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from models.skeleton import COCO17, Skeleton
 from posetrack_app.errors import InputError, UsageError, UserError
+from posetrack_app.formats.photos import PhotoFinder, read_photo
 from posetrack_app.types import Frame, Poses
 
 __all__ = [
@@ -29,9 +28,7 @@ __all__ = [
     "CocoTruth",
     "average_precision",
     "evaluate_coco",
-    "read_photo",
     "read_truth",
-    "stored_pixels",
     "to_results",
 ]
 
@@ -247,46 +244,11 @@ def _find_photos(truth: CocoTruth, folder: Path) -> list[Path]:
     Raises:
         InputError: photos are missing.
     """
-    paths = [next(filter(Path.is_file, _places(folder, photo.file_name)), None) for photo in truth.images]
+    finder = PhotoFinder(folder)
+    paths = [finder.find(photo.file_name) for photo in truth.images]
     missing = [photo.file_name for photo, path in zip(truth.images, paths, strict=True) if path is None]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         what = f"{len(missing)} of {len(paths)} photos are not in {folder}"
         raise InputError(f"{what}: {', '.join(missing[:3])}{more}; --images names the folder of the photos")
     return [path for path in paths if path is not None]
-
-
-def _places(folder: Path, name: str) -> Iterator[Path]:
-    """Where a photo may lie in a folder: at its whole name, or without the first folders of it."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    for start in range(len(parts)):
-        yield folder.joinpath(*parts[start:])
-
-
-def stored_pixels(path: Path) -> npt.NDArray[np.uint8] | None:
-    """uint8 (H, W, 3), BGR, whatever EXIF says of up; None where the file is no picture.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    stored = np.fromfile(path, dtype=np.uint8)
-    try:
-        image = cv2.imdecode(stored, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(stored) else None
-    except cv2.error:
-        return None
-    return None if image is None else image.astype(np.uint8, copy=False)
-
-
-def read_photo(path: Path) -> Frame:
-    """The pixels as they are stored, which is what COCO's annotations count in, whatever EXIF says of up.
-
-    Raises:
-        InputError: no picture.
-    """
-    try:
-        image = stored_pixels(path)
-    except OSError:
-        image = None
-    if image is None:
-        raise InputError(f"photo {path} cannot be read as a picture")
-    return Frame(index=0, pts=0.0, image=np.ascontiguousarray(image[..., ::-1]))

@@ -15,7 +15,7 @@ Letters: K joints of the skeleton, J joints of the file.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -25,6 +25,7 @@ from PIL import Image
 from models.skeleton import Skeleton
 from posetrack_app.errors import InputError
 from posetrack_app.formats.labelled import decode, load
+from posetrack_app.formats.photos import PhotoFinder
 from posetrack_app.training.person import FACE, PeopleReader, PersonEntry, PhotoEntry
 from posetrack_app.training.photos import LabelledPhoto
 
@@ -69,11 +70,11 @@ def read_photos(
         paths = [annotations]
     files = [_read(path, skeleton) for path in paths]
     labelled = np.any([_ever_labelled(path, file, skeleton) for path, file in zip(paths, files, strict=True)], axis=0)
-    finder = _Finder()
+    finder = PhotoFinder(images or paths[0].parent)
     return [
         photo
         for path, file in zip(paths, files, strict=True)
-        for photo in _photos(path, file, images or path.parent, finder, labelled, skeleton, face_score)
+        for photo in _photos(path, file, finder, labelled, skeleton, face_score)
     ]
 
 
@@ -137,8 +138,7 @@ def _ever_labelled(path: Path, file: _File, skeleton: Skeleton) -> npt.NDArray[n
 def _photos(
     path: Path,
     file: _File,
-    folder: Path,
-    finder: _Finder,
+    finder: PhotoFinder,
     ever_labelled: npt.NDArray[np.bool_],
     skeleton: Skeleton,
     face_score: float,
@@ -153,33 +153,15 @@ def _photos(
     for photo in file.images:
         if not (photo.is_labeled or people[photo.id]):
             continue
-        picture = finder.find(folder, photo.file_name)
+        picture = finder.find(photo.file_name)
         if picture is None:
-            what = f"photo {photo.id}, {photo.file_name}, is not in {folder}"
+            what = f"photo {photo.id}, {photo.file_name}, is not in {finder.folder}"
             raise InputError(f"{path}: {what}; --images names the folder of the photos")
         width, height = photo.width, photo.height
         if width < 1 or height < 1:
             width, height = _size_of(picture)
         found.append(reader.photo(photo, people[photo.id], picture, (width, height)))
     return found
-
-
-class _Finder:
-    """Where photos lie in a folder: at their whole names, or without the first folders of them."""
-
-    def __init__(self) -> None:
-        self._cut = 0
-
-    def find(self, folder: Path, name: str) -> Path | None:
-        """The path of a photo; None: it is not there."""
-        parts = PurePosixPath(name.replace("\\", "/")).parts
-        # What fitted the photo before fits this one most often, and looking costs time on a shared disk.
-        for cut in dict.fromkeys([min(self._cut, len(parts) - 1), *range(len(parts))]):
-            path = folder.joinpath(*parts[cut:])
-            if path.is_file():
-                self._cut = cut
-                return path
-        return None
 
 
 def _size_of(path: Path) -> tuple[int, int]:

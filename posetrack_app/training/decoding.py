@@ -13,7 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from posetrack_app.errors import InputError
-from posetrack_app.evaluation.coco import stored_pixels
+from posetrack_app.formats.photos import stored_pixels
 from posetrack_app.training.photos import LabelledPhoto
 
 __all__ = ["Pixels", "decode_photo", "layout", "level_sizes"]

@@ -21,10 +21,10 @@ from posetrack_app.evaluation.coco import (
     Photo,
     average_precision,
     evaluate_coco,
-    read_photo,
     read_truth,
     to_results,
 )
+from posetrack_app.formats.photos import read_photo
 from posetrack_app.training.annotations import read_photos
 from posetrack_app.training.config import DevSettings
 from posetrack_app.training.photos import LabelledPhoto

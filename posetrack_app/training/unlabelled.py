@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from posetrack_app.errors import InputError, OutputError
-from posetrack_app.evaluation.coco import stored_pixels
+from posetrack_app.formats.photos import stored_pixels
 from posetrack_app.types import Frame
 from posetrack_app.video import Source, VideoReader
 from posetrack_app.video.source import is_picture, natural_order

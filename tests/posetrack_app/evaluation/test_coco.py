@@ -18,6 +18,7 @@ from models.skeleton import COCO17, POSETRACK15
 from posetrack_app.errors import InputError, UsageError, UserError
 from posetrack_app.evaluation import coco
 from posetrack_app.evaluation.coco import average_precision, evaluate_coco, read_truth, to_results
+from posetrack_app.formats.photos import read_photo
 from posetrack_app.types import Frame, Poses
 
 pytest.importorskip("pycocotools")
@@ -191,7 +192,7 @@ def test_the_stored_pixels_count_whatever_exif_says(tmp_path: Path) -> None:
     path = tmp_path / "turned.jpg"
     path.write_bytes(jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:])
     assert cv2.imread(str(path)).shape == (30, 20, 3), "OpenCV does see the orientation"
-    assert coco.read_photo(path).image.shape == (20, 30, 3)
+    assert read_photo(path).image.shape == (20, 30, 3)
 
 
 @pytest.mark.parametrize(
@@ -278,5 +279,5 @@ def test_first_weights_on_photos(shared: Path) -> None:
     estimator = PoseEstimator(device="cpu", precision="float32", short_side=256)
     results = []
     for photo, path in zip(people.images, coco._find_photos(people, shared / "data/people"), strict=True):
-        results += to_results(estimator.estimate([coco.read_photo(path)])[0], photo.id)
+        results += to_results(estimator.estimate([read_photo(path)])[0], photo.id)
     assert (average_precision(people, results)[0] or 0) > 20
