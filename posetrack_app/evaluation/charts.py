@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from posetrack_app.errors import some_of
 from posetrack_app.evaluation.average_precision import Curve
 from posetrack_app.evaluation.timeline import LEVELS, Line
 
@@ -156,5 +157,4 @@ def _words(ranges: Iterable[tuple[int, int]], frames: Sequence[str]) -> str:
     'a to b, d'
     """
     words = [frames[begin] if end - begin == 1 else f"{frames[begin]} to {frames[end - 1]}" for begin, end in ranges]
-    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
-    return ", ".join(words[:_LISTED]) + more
+    return some_of(words, most=_LISTED)

@@ -19,18 +19,11 @@ import msgspec
 import numpy as np
 
 from models.skeleton import COCO17, Skeleton
-from posetrack_app.errors import InputError, UsageError, UserError
+from posetrack_app.errors import InputError, UsageError, UserError, some_of
 from posetrack_app.formats.photos import PhotoFinder, read_photo
 from posetrack_app.types import Frame, Poses
 
-__all__ = [
-    "CocoReport",
-    "CocoTruth",
-    "average_precision",
-    "evaluate_coco",
-    "read_truth",
-    "to_results",
-]
+__all__ = ["CocoReport", "CocoTruth", "average_precision", "evaluate_coco", "read_truth", "to_results"]
 
 
 class Photo(msgspec.Struct, frozen=True):
@@ -248,7 +241,6 @@ def _find_photos(truth: CocoTruth, folder: Path) -> list[Path]:
     paths = [finder.find(photo.file_name) for photo in truth.images]
     missing = [photo.file_name for photo, path in zip(truth.images, paths, strict=True) if path is None]
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         what = f"{len(missing)} of {len(paths)} photos are not in {folder}"
-        raise InputError(f"{what}: {', '.join(missing[:3])}{more}; --images names the folder of the photos")
+        raise InputError(f"{what}: {some_of(missing)}; --images names the folder of the photos")
     return [path for path in paths if path is not None]

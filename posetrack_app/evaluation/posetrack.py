@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from posetrack_app.errors import InputError
+from posetrack_app.errors import InputError, some_of
 from posetrack_app.evaluation.annotated import FramePair, Protocol, annotate, pair_frames
 from posetrack_app.evaluation.average_precision import AveragePrecision, Ranking, average_precision, join, rank
 from posetrack_app.evaluation.checks import checked_frames
@@ -20,6 +20,7 @@ from posetrack_app.formats.posetrack import LabelledFile, read_labelled
 
 __all__ = ["Evaluation", "Scope", "Stamp", "WorstFrame", "evaluate", "read_pairs"]
 
+_LISTED = 5  # names in a message
 _WORST = 20  # frames
 
 
@@ -152,7 +153,7 @@ def evaluate(gt: Path, pred: Path, *, protocol: Protocol = "poseval", timelines:
     if untracked:
         few = "fewer than two frames that count (the reference fails there)" if protocol == "poseval" else "no frame"
         total_is = "there is none in total" if len(untracked) == len(sequences) else "the total is that of the others"
-        notes.append(f"no tracking figures of sequences with {few}, {total_is}: {_some(untracked)}")
+        notes.append(f"no tracking figures of sequences with {few}, {total_is}: {some_of(untracked, most=_LISTED)}")
     counts = sum((scope.counts for scope in sequences.values()), Counts.nothing())
     total = Scope(
         labelled_frames=sum(scope.labelled_frames for scope in sequences.values()),
@@ -207,13 +208,9 @@ def _names(gt: Path, pred: Path) -> tuple[list[str], list[str]]:
     predicted = {path.name for path in pred.glob("*.json")}
     missing = [name for name in names if name not in predicted]
     if missing:
-        raise InputError(f"{pred} lacks {len(missing)} of {len(names)} files: {_some(missing)}")
+        raise InputError(f"{pred} lacks {len(missing)} of {len(names)} files: {some_of(missing, most=_LISTED)}")
     beside = sorted(predicted - set(names))
-    return names, [f"left out, without ground truth: {_some(beside)}"] if beside else []
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return names, [f"left out, without ground truth: {some_of(beside, most=_LISTED)}"] if beside else []
 
 
 def _sequence(gt: Path, pred: Path, protocol: Protocol, kept: _Sum) -> Scope:

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 
 from models.skeleton import POSETRACK15
-from posetrack_app.errors import InputError
+from posetrack_app.errors import InputError, some_of
 from posetrack_app.formats import annolist, posetrack2018
 from posetrack_app.formats.annotations import JOINTS
 from posetrack_app.formats.labelled import LabelledFrame, decode
@@ -36,7 +36,6 @@ _FILE_BYTES = 64 * _MIB  # 200 frames of 50 people are 15 MiB
 _ALL_BYTES = 4096 * _MIB
 _OFFICIAL = re.compile(r"(?:.*/)?\d+_(?:mpii|bonn|mpiinew)_[^/]*/(\d+)\.jpg")
 _EVALUATED = [JOINTS.index(joint) for joint in POSETRACK15.joints]
-_SHOWN = 3  # names in a message
 
 
 class _Probe(msgspec.Struct, frozen=True):
@@ -100,7 +99,7 @@ def _wrong_in_archive(archive: zipfile.ZipFile, truths: Mapping[str, Path]) -> I
     inside = {member.filename: PurePosixPath(member.filename.replace("\\", "/")) for member in members}
     extra = [name for name, place in inside.items() if place.suffix != ".json" or place.name.startswith(".")]
     if extra:
-        yield f"{_some(extra)}: no JSON, take {'it' if len(extra) == 1 else 'them'} out"
+        yield f"{some_of(extra)}: no JSON, take {'it' if len(extra) == 1 else 'them'} out"
     members = [member for member in members if member.filename not in extra]
     folders = Counter(str(inside[member.filename].parent) for member in members)
     for folder, count in sorted(folders.items()):
@@ -109,15 +108,15 @@ def _wrong_in_archive(archive: zipfile.ZipFile, truths: Mapping[str, Path]) -> I
     names = Counter(inside[member.filename].name for member in members)
     twice = [name for name, count in names.items() if count > 1]
     if twice:
-        yield f"{_some(twice)}: there more than once"
+        yield f"{some_of(twice)}: there more than once"
     if not members:
         yield "no JSON file is in the zip; each sequence needs one"
     missing = [name for name in truths if name not in names]
     if missing:
-        yield f"{len(missing)} of {len(truths)} files are missing: {_some(missing)}"
+        yield f"{len(missing)} of {len(truths)} files are missing: {some_of(missing)}"
     unknown = [name for name in names if truths and name not in truths]
     if unknown:
-        yield f"{_some(unknown)}: no sequence of the ground truth has this name; take it out, or name it as there"
+        yield f"{some_of(unknown)}: no sequence of the ground truth has this name; take it out, or name it as there"
     if sum(member.file_size for member in members) > _ALL_BYTES:
         yield f"unpacked it would be larger than {_ALL_BYTES // _MIB} MiB, which no submission needs: not looked into"
         return
@@ -190,10 +189,10 @@ def _wrong_names(file: LabelledFile) -> Iterator[str]:
         if official is None or int(official[1]) > _LARGEST_FRAME:
             odd.append(frame.file_name)
     if odd:
-        yield f"`file_name` {_some(odd)}: must be like images/val/000342_mpii_test/000001.jpg"
+        yield f"`file_name` {some_of(odd)}: must be like images/val/000342_mpii_test/000001.jpg"
     videos = list(dict.fromkeys(PurePosixPath(frame.file_name).parent.name for frame in file.frames))
     if len(videos) > 1:
-        yield f"holds frames of {len(videos)} sequences: {_some(videos)}; each needs a file of its own"
+        yield f"holds frames of {len(videos)} sequences: {some_of(videos)}; each needs a file of its own"
     elif videos and not odd and videos[0].partition("_")[0] != file.path.stem.partition("_")[0]:
         yield f"its frames are of {videos[0]}; the file must be named as the ground truth of that sequence"
 
@@ -206,11 +205,11 @@ def _wrong_frames(ours: list[str], theirs: list[str], *, named: bool) -> Iterato
         return
     missing, beside = [sorted(set(a) - set(b)) for a, b in ((theirs, ours), (ours, theirs))]
     if missing:
-        yield f"{len(missing)} of {len(theirs)} frames are missing: {_some(missing)}"
+        yield f"{len(missing)} of {len(theirs)} frames are missing: {some_of(missing)}"
     if beside:
-        yield f"{len(beside)} frames are none of the ground truth: {_some(beside)}"
+        yield f"{len(beside)} frames are none of the ground truth: {some_of(beside)}"
     if len(set(ours)) < len(ours):
-        yield f"frames are there twice: {_some([name for name, count in Counter(ours).items() if count > 1])}"
+        yield f"frames are there twice: {some_of([name for name, count in Counter(ours).items() if count > 1])}"
     elif not missing and not beside and ours != theirs:
         place = next(place for place, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
         yield f"images[{place}] is {ours[place]}, the ground truth has {theirs[place]} there: keep its order"
@@ -264,8 +263,3 @@ def _wrong_in_frame(frame: LabelledFrame) -> Iterator[tuple[str, int, str]]:
 
 def _picture(frame: LabelledFrame) -> str:
     return PurePosixPath(frame.file_name).name
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

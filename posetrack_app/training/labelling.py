@@ -98,8 +98,9 @@ def to_annotations(taught: Taught, *, size: tuple[int, int], skeleton: Skeleton)
 
 def _entry(taught: Taught, row: int, *, box: list[float], area: float) -> dict[str, Any]:
     sure = taught.sure[row]
+    is_label = bool(sure.any())
     points = np.concatenate([taught.xy[row], np.full((len(sure), 1), 2)], axis=1) * sure[:, None]
-    guessed = np.flatnonzero((taught.joint_score[row] > 0) & ~sure) if sure.any() else np.array([], dtype=np.intp)
+    guessed = np.flatnonzero((taught.joint_score[row] > 0) & ~sure & is_label)
     return {
         "category_id": 1,
         "keypoints": _rounded(points.ravel()),
@@ -107,7 +108,7 @@ def _entry(taught: Taught, row: int, *, box: list[float], area: float) -> dict[s
         "uncertain": [[joint, *_rounded(taught.xy[row, joint])] for joint in guessed.tolist()],
         "bbox": box,
         "area": area,
-        "iscrowd": int(not sure.any()),
+        "iscrowd": int(not is_label),
         "label": "machine",
         "score": round(float(taught.score[row]), 4),
     }

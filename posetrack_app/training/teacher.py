@@ -69,19 +69,23 @@ def fuse(views: Sequence[Poses], *, skeleton: Skeleton, config: TeacherConfig) -
     xy = np.concatenate([poses.xy for poses in views]).astype(np.float64)
     joint_score = np.concatenate([poses.joint_score for poses in views]).astype(np.float64)
     score = np.concatenate([poses.score for poses in views]).astype(np.float64)
-    who = _same_people(view, score, _likeness(xy, joint_score > 0, sigmas), sizes=S, at_least=config.same_person)
+    found = joint_score > 0
+    size = body_size(xy, found)
+    likeness = _likeness(xy, found, joint_variance(size, sigmas))
+    who = _same_people(view, score, likeness, sizes=S, at_least=config.same_person)
 
     seen = who >= 0
-    size = np.where(seen, body_size(xy, joint_score > 0)[who], 0).max(axis=1, initial=0)
+    count = seen.sum(axis=1)  # at least 1
+    largest = np.where(seen, size[who], 0).max(axis=1, initial=0)
     place, weight = _agreed(
-        xy[who], np.where(seen[..., None], joint_score[who], 0), joint_variance(size, sigmas), config.same_place
+        xy[who], np.where(seen[..., None], joint_score[who], 0), joint_variance(largest, sigmas), config.same_place
     )
     total = np.where(seen, score[who], 0).sum(axis=1) / S
-    joints = weight / np.maximum(seen.sum(axis=1), 1)[:, None]
+    joints = weight / count[:, None]
     order = np.argsort(-total, kind="stable")
     order = order[total[order] >= config.min_score]
     sure = joints >= config.joint_score
-    labelled = (total >= config.sure_score) & (2 * seen.sum(axis=1) >= S) & (sure.sum(axis=1) >= config.min_joints)
+    labelled = (total >= config.sure_score) & (2 * count >= S) & (sure.sum(axis=1) >= config.min_joints)
     return Taught(
         xy=place[order].astype(np.float32).reshape(-1, K, 2),
         joint_score=joints[order].astype(np.float32),
@@ -90,12 +94,11 @@ def fuse(views: Sequence[Poses], *, skeleton: Skeleton, config: TeacherConfig) -
     )
 
 
-def _likeness(xy: Array, found: Mask, sigmas: Array) -> Array:
-    """OKS of each person (rows, by whose size) with each other, (M, M); 0 where they share fewer than three joints."""
+def _likeness(xy: Array, found: Mask, variance: Array) -> Array:
+    """OKS of each person (rows, by whose variance) with each other, (M, M); 0 where they share under three joints."""
     M = len(xy)
     first, second = np.divmod(np.arange(M * M), max(M, 1))
-    variance = np.maximum(joint_variance(body_size(xy, found), sigmas), 1e-9)
-    likeness, shared = oks(xy[first], xy[second], found[first] & found[second], variance[first])
+    likeness, shared = oks(xy[first], xy[second], found[first] & found[second], np.maximum(variance, 1e-9)[first])
     return np.where(shared >= 3, likeness, 0).reshape(M, M)
 
 
@@ -112,13 +115,11 @@ def _same_people(
         if not free[row]:
             continue
         person = np.full(sizes, -1, dtype=np.intp)
-        for number in range(sizes):
-            rows = np.flatnonzero(free & (view == number)) if number != view[row] else np.array([row])
-            if len(rows) == 0:
-                continue
-            best = rows[likeness[row, rows].argmax()]
-            if best == row or likeness[row, best] >= at_least:
-                person[number] = best
+        person[view[row]] = row
+        alike = free & (view != view[row]) & (likeness[row] >= at_least)
+        for number in np.unique(view[alike]):
+            rows = np.flatnonzero(alike & (view == number))
+            person[number] = rows[likeness[row, rows].argmax()]
         free[person[person >= 0]] = False
         people.append(person)
     return np.array(people, dtype=np.intp).reshape(-1, sizes)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from posetrack_app.errors import InputError, OutputError
-from posetrack_app.formats.photos import stored_pixels
+from posetrack_app.errors import InputError, OutputError, some_of
+from posetrack_app.formats.photos import read_photo
 from posetrack_app.types import Frame
 from posetrack_app.video import Source, VideoReader
 from posetrack_app.video.source import is_picture, natural_order
@@ -19,9 +18,6 @@ __all__ = ["Unlabelled", "frames_as_pictures", "pictures_of"]
 
 _QUALITY = 95
 """Of JPEG: what it loses is less than what the video lost."""
-
-_NAMED = 3
-"""How many names a warning lists before it says `and N more`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +77,12 @@ def _stored(files: list[Path], folder: Path, warnings: list[str]) -> Iterator[Fr
     for number, path in enumerate(files):
         name = path.relative_to(folder).as_posix()
         try:
-            image = stored_pixels(path)
-        except OSError:
-            image = None
-        if image is None:
+            yield replace(read_photo(path), index=number, name=name)
+        except InputError:
             skipped.append(name)
-            continue
-        yield Frame(index=number, pts=0.0, image=np.ascontiguousarray(image[..., ::-1]), name=name)
     if skipped:
-        some = ", ".join(skipped[:_NAMED]) + (f" and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else "")
-        warnings.append(f"{len(skipped)} of {len(files)} pictures cannot be read and are left out: {some}")
+        what = f"{len(skipped)} of {len(files)} pictures cannot be read and are left out"
+        warnings.append(f"{what}: {some_of(skipped)}")
 
 
 def _written(reader: VideoReader, folder: Path, name: str, every: int) -> Iterator[Frame]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from posetrack_app.errors import InputError
+from posetrack_app.errors import InputError, some_of
 from posetrack_app.types import Frame
 from posetrack_app.video.coded import decode_picture
 from posetrack_app.video.info import VideoInfo
@@ -23,8 +23,6 @@ from posetrack_app.video.source import Source
 __all__ = ["Pictures", "missing_numbers"]
 
 _ANIMATED = re.compile(rb"acTL|ANIM")  # chunk of animated PNG, of animated WebP
-_NAMED = 3
-"""How many names a warning lists before it says `and N more`."""
 
 
 class Pictures:
@@ -90,7 +88,7 @@ class Pictures:
         if self._skipped:
             self.warnings.append(
                 f"{len(self._skipped)} of {len(self._files)} pictures could not be read and were skipped: "
-                + _some(self._skipped)
+                + some_of(self._skipped)
             )
 
     def _picture(self, path: Path) -> npt.NDArray[np.uint8] | None:
@@ -106,7 +104,7 @@ class Pictures:
 
     def _undecodable(self, source: Source) -> str:
         if len(self._files) > 1:
-            return f"none of the {len(self._files)} pictures in {source.location} can be read: {_some(self._skipped)}"
+            return f"none of the {len(self._files)} pictures in {source.location} can be read: {some_of(self._skipped)}"
         path = self._files[0]
         try:
             empty = path.stat().st_size == 0
@@ -159,12 +157,7 @@ def missing_numbers(files: Sequence[Path]) -> list[str]:
     steps = [(int(b[0][2]) - int(a[0][2]), a[1].name, b[1].name) for a, b in pairwise(numbered)]
     usual = min((step for step, _, _ in steps if step > 0), default=1)
     gaps = [f"{step // usual - 1} between {a} and {b}" for step, a, b in steps if step >= 2 * usual]
-    return [f"numbers are missing among the pictures: {_some(gaps)}"] if gaps else []
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return [f"numbers are missing among the pictures: {some_of(gaps)}"] if gaps else []
 
 
 def _nothing_in(location: str) -> str:
