@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -262,18 +260,13 @@ FROZEN = replace(SETTINGS, run=replace(SETTINGS.run, freeze_norms=True, accumula
 
 
 def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    code = _TWO.format(folder=str(Path(__file__).parent), root=str(Path(__file__).parents[3]))
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    command = [sys.executable, "-c", code, str(tmp_path / "two.pt")]
-    both = [subprocess.Popen(command, env={**common, "RANK": str(rank)}) for rank in range(2)]
-    try:
-        assert [process.wait(timeout=120) for process in both] == [0, 0]
-    finally:
-        for process in both:
-            process.kill()
+    script = tmp_path / "two.py"
+    script.write_text(_TWO.format(folder=str(Path(__file__).parent), root=str(Path(__file__).parents[3])))
+    # torchrun holds the port that it chooses; one that a test finds free may be taken when it is used
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [*torchrun, str(script), str(tmp_path / "two.pt")]
+    done = subprocess.run(command, timeout=240, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     two = torch.load(tmp_path / "two.pt", weights_only=True)
 
     one = trainer_of(FROZEN)
