@@ -83,7 +83,9 @@ def run(
         sink = Sink(
             folder, source=source, info=reader.info, estimator=estimator, settings=settings, clock=clock, show=show
         )
-        tracker = Tracker(settings.tracker, sigmas=np.array(estimator.skeleton.sigmas))
+        tracker = Tracker(
+            settings.tracker, sigmas=np.array(estimator.skeleton.sigmas), mirror=estimator.skeleton.mirror
+        )
         journal = Journal.nothing()
         try:
             if watch is None:

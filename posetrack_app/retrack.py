@@ -243,7 +243,7 @@ def _tracked(table: TrackTable, settings: Settings, sequence: PoseSequence) -> T
     As in a run, the tracker sees the frames that the network saw, and people in between are on straight lines.
     """
     table = table[table.origin == OBSERVED]
-    tracker = Tracker(settings.tracker, sigmas=np.array(sequence.skeleton.sigmas))
+    tracker = Tracker(settings.tracker, sigmas=np.array(sequence.skeleton.sigmas), mirror=sequence.skeleton.mirror)
     done: list[TrackedFrame] = []
     for position, (seconds, rows) in enumerate(zip(table.times.tolist(), _slices(table), strict=True)):
         if sequence.frames[position].index % sequence.every and position < len(table.times) - 1:

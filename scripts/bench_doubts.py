@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tracking_scenes import DISTURBANCES, SIGMAS, STORIES, Scene, read_scene
+from tracking_scenes import DISTURBANCES, MIRROR, SIGMAS, STORIES, Scene, read_scene
 
 from trackers.doubts import Doubt, DoubtFinder
 from trackers.tracker import TrackedFrame, Tracker, TrackerConfig
@@ -54,7 +54,7 @@ def scenes(folder: Path) -> Iterator[tuple[str, Scene]]:
 
 def track(scene: Scene) -> tuple[list[TrackedFrame], list[list[int]]]:
     """The tracked frames, and who each pose in them is: -1 is nobody."""
-    tracker = Tracker(TrackerConfig(), sigmas=SIGMAS)
+    tracker = Tracker(TrackerConfig(), sigmas=SIGMAS, mirror=MIRROR)
     people = scene.xy.shape[1]
     owner: dict[tuple[int, bytes], int] = {}
     frames: list[TrackedFrame] = []

@@ -46,7 +46,7 @@ def frames(people: int, count: int) -> list[dict[str, np.ndarray]]:
 def long_run(hours: float) -> None:
     """One minute of people again and again, each time after ten seconds of nobody, so that all are new people."""
     people, minute = 10, 1500
-    tracker = Tracker(TrackerConfig(), sigmas=np.array(COCO17.sigmas))
+    tracker = Tracker(TrackerConfig(), sigmas=np.array(COCO17.sigmas), mirror=COCO17.mirror)
     rng = np.random.default_rng(1)
     poses = frames(people, minute)
     for each in poses:
@@ -79,7 +79,7 @@ def main() -> None:
         return
     print(f"{'people':>8}{'median ms':>12}{'mean ms':>12}{'95 % ms':>12}{'tracks':>8}")
     for people in arguments.people:
-        tracker = Tracker(TrackerConfig(), sigmas=np.array(COCO17.sigmas))
+        tracker = Tracker(TrackerConfig(), sigmas=np.array(COCO17.sigmas), mirror=COCO17.mirror)
         taken, ids = [], set()
         for index, poses in enumerate(frames(people, arguments.frames)):
             started = time.perf_counter()

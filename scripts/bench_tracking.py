@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from tracking_scenes import DISTURBANCES, SIGMAS, STORIES, Array, Mask, Scene, read_scene
+from tracking_scenes import DISTURBANCES, MIRROR, SIGMAS, STORIES, Array, Mask, Scene, read_scene
 
 import trackers.tracker
 from posetrack_app.evaluation.annotated import NO_SCORE, FramePair, People
@@ -127,7 +127,7 @@ def ours(config: TrackerConfig, *, still: bool = False, camera: bool = False, lo
     """The tracker with some settings; without prediction, told of the camera, and of what people look like."""
 
     def track(scene: Scene) -> list[Tracked]:
-        tracker = Tracker(config, sigmas=SIGMAS)
+        tracker = Tracker(config, sigmas=SIGMAS, mirror=MIRROR)
         if still:
             tracker._motion = Still(len(SIGMAS))
         done: list[TrackedFrame] = []
@@ -170,11 +170,19 @@ def oracle(scene: Scene) -> list[Tracked]:
 WHOLE = TrackerConfig()
 
 _BARE = replace(
-    WHOLE, duplicate_oks=9, strong_score=0, sure_score=0, recent_seconds=9, max_sizes_per_second=0, coast_seconds=0
+    WHOLE,
+    duplicate_oks=9,
+    strong_score=0,
+    sure_score=0,
+    overlay_sizes=0,
+    recent_seconds=9,
+    max_sizes_per_second=0,
+    coast_seconds=0,
 )
 _TWO_STEPS = replace(_BARE, duplicate_oks=WHOLE.duplicate_oks, strong_score=WHOLE.strong_score)
 _BORN = replace(_TWO_STEPS, sure_score=WHOLE.sure_score)
 _RECENT = replace(_BORN, recent_seconds=WHOLE.recent_seconds)
+_WIDE = replace(_RECENT, max_sizes_per_second=WHOLE.max_sizes_per_second)
 
 LADDER: dict[str, Variant] = {
     "greedy_iou": lambda scene: last_frame(scene, measure="iou", greedy=True),
@@ -186,7 +194,8 @@ LADDER: dict[str, Variant] = {
     "plus_strong_weak": ours(_TWO_STEPS),
     "plus_birth": ours(_BORN),
     "plus_recent_first": ours(_RECENT),
-    "plus_wide": ours(replace(_RECENT, max_sizes_per_second=WHOLE.max_sizes_per_second)),
+    "plus_wide": ours(_WIDE),
+    "plus_coasting": ours(replace(_WIDE, coast_seconds=WHOLE.coast_seconds)),
     "whole": ours(WHOLE),
     "whole_camera": ours(WHOLE, camera=True),
     # Drawn looks are vectors with noise, less alike than colours of clothes are.
@@ -201,6 +210,7 @@ TOLD: dict[str, list[str]] = {"whole_camera": ["pan"], "whole_looks": ["occlusio
 WITHOUT: dict[str, Variant] = {
     "without_kalman": ours(WHOLE, still=True),
     "without_duplicates": ours(replace(WHOLE, duplicate_oks=9)),
+    "without_overlaid": ours(replace(WHOLE, overlay_sizes=0)),
     "without_strong_weak": ours(replace(WHOLE, strong_score=0)),
     "without_birth": ours(replace(WHOLE, sure_score=0)),
     "without_sure": ours(replace(WHOLE, sure_score=9)),

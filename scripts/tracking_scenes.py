@@ -17,16 +17,25 @@ from models.skeleton import POSETRACK15
 from posetrack_app.evaluation.annotated import JOINTS, annotate
 from posetrack_app.formats.posetrack import read_labelled
 
-__all__ = ["DISTURBANCES", "SIGMAS", "STORIES", "Scene", "read_scene"]
+__all__ = ["DISTURBANCES", "MIRROR", "SIGMAS", "STORIES", "Scene", "read_scene"]
 
 Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Rng = np.random.Generator
 
+
+def _mirrored(joint: str) -> str:
+    side = {"left": "right", "right": "left"}
+    return "_".join(side.get(word, word) for word in joint.split("_"))
+
+
 SIGMAS = np.array(
     [POSETRACK15.sigmas[POSETRACK15.index({"neck": "head_bottom"}.get(joint, joint))] for joint in JOINTS]
 )
 """(15,): OKS's sigmas in the evaluator's order."""
+
+MIRROR = np.array([JOINTS.index(_mirrored(joint)) for joint in JOINTS])
+"""(15,): for each joint the one that takes its place in a mirrored picture."""
 
 RATE = 25.0
 """Frames a second that every sequence is taken to have."""

@@ -1,4 +1,4 @@
-"""Who is who: similarity of tracks and poses, gates, assignment, and duplicates within a frame.
+"""Who is who: similarity of tracks and poses, gates, assignment, and who is shown twice within a frame.
 
 Letters: M tracks, N poses, K joints, P pairs of a track and a pose, or of two poses.
 """
@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from trackers.oks import Array, Mask, body_boxes, box_iou, joint_variance, oks
 
-__all__ = ["Array", "Bodies", "Mask", "Rows", "assign", "duplicates", "similarity"]
+__all__ = ["Array", "Bodies", "Mask", "Rows", "assign", "duplicates", "overlaid", "similarity"]
 
 Rows = npt.NDArray[np.intp]
 
@@ -116,3 +116,27 @@ def duplicates(poses: Bodies, sigmas: Array, *, minimum: float) -> Mask:
     for number in np.flatnonzero(value >= minimum):
         gone[weak[number]] |= not gone[strong[number]]
     return gone
+
+
+def overlaid(poses: Bodies, mirror: Rows, *, width: float) -> Array:
+    """How much of each of N poses, strongest first, lies upon stronger ones, (N,) in 0..1.
+
+    What the network sees of somebody a second time is put together from second peaks of their joints, often with left
+    and right exchanged. So each joint counts by how near it lies to that joint of a stronger pose, or to the mirrored
+    one, whichever is nearer: exp(-d^2 / (2 w^2)) with w = `width` times the body size. The mean over its joints.
+
+    Args:
+        poses: N people.
+        mirror: (K,), for each joint the one that takes its place in a mirrored picture.
+        width: In body sizes.
+    """
+    covered = np.zeros(poses.found.shape)
+    strong, weak = np.triu(_near(poses.box, poses.box, np.zeros(len(covered))), k=1).nonzero()
+    if len(strong) and width > 0:
+        tolerance = 2 * (width * np.maximum(poses.size[strong], poses.size[weak])[:, None]) ** 2
+        for joints in (np.arange(len(mirror)), mirror):
+            there, here = poses.xy[strong][:, joints], poses.xy[weak]
+            near = np.exp(-((there - here) ** 2).sum(axis=2) / tolerance)
+            np.maximum.at(covered, weak, np.where(poses.found[strong][:, joints], near, 0))
+    share: Array = np.where(poses.found, covered, 0).sum(axis=1) / np.maximum(poses.found.sum(axis=1), 1)
+    return share

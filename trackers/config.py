@@ -25,6 +25,12 @@ class TrackerConfig:
     """A strong pose from this score on is a person at once, without `birth_frames`. At 0 every flicker gets an
     identity; above 1 nobody does at once, and pictures that have nothing to do with each other give no identities."""
 
+    overlay_sizes: float = 0.15
+    """A pose whose joints lie within about so many body sizes of those of a stronger one, or of their mirror joints, is
+    likely that person seen twice: it begins a track only where its score, less the share of it that lies there, is
+    still strong. At 0 every person seen twice is two; too high, people in front of whom others stand get their identity
+    late."""
+
     min_similarity: float = 0.15
     """A pose less similar to a track than this is not that person. At 0 any pose within reach is; too high, people
     who move quickly are broken into pieces."""

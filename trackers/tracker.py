@@ -3,7 +3,7 @@
 In each frame, in this order: duplicates go; every track predicts; tracks seen lately take strong poses, then weak ones
 (the order of ByteTrack, Zhang et al. 2022); what is left of tracks and strong poses is compared once more, the wider
 the longer a track has not been seen; then by what people look like, where that is known; strong poses that are still
-left begin tracks.
+left begin tracks, unless they lie upon stronger ones.
 
 Letters: N poses, K joints, M tracks, D numbers that tell what somebody looks like.
 """
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trackers.appearance import Gallery, clearly, directions, likeness
-from trackers.association import Array, Bodies, Mask, Rows, assign, duplicates, similarity
+from trackers.association import Array, Bodies, Mask, Rows, assign, duplicates, overlaid, similarity
 from trackers.config import TrackerConfig
 from trackers.frames import COASTED, OBSERVED, FramePoses, TrackedFrame
 from trackers.motion import Motion
@@ -112,15 +112,17 @@ class _Predicted(NamedTuple):
 class Tracker:
     """Follows the people of one video. All state is here; two trackers share nothing."""
 
-    def __init__(self, config: TrackerConfig, *, sigmas: npt.NDArray[np.floating]) -> None:
+    def __init__(self, config: TrackerConfig, *, sigmas: npt.NDArray[np.floating], mirror: Rows | None = None) -> None:
         """Start with nobody.
 
         Args:
             config: The knobs.
             sigmas: (K,), standard deviations of labellers relative to the body size, as in COCO's OKS.
+            mirror: (K,), for each joint the one that takes its place in a mirrored picture; None: each its own.
         """
         self.config = config
         self._sigmas: Array = np.array(sigmas, dtype=np.float64)
+        self._mirror = np.arange(len(self._sigmas)) if mirror is None else np.array(mirror, dtype=np.intp)
         self._motion = Motion(len(self._sigmas))
         self._tracks: list[_Track] = []
         self._waiting: deque[_Waiting] = deque()
@@ -284,6 +286,8 @@ class Tracker:
                 self._motion.known[m[rows]] = False  # where they were says nothing about how they move
         new = (strong & (owner < 0)).nonzero()[0]
         if len(new):
+            upon = overlaid(seen, self._mirror, width=self.config.overlay_sizes)[new]
+            new = new[score[new] * (1 - upon) >= self.config.strong_score]
             owner[new] = len(self._tracks) + np.arange(len(new))
             self._motion.add(len(new))
             self._tracks.extend(_Track(began=self._frame) for _ in new)

@@ -1,4 +1,4 @@
-"""Similarity, gates, assignment and duplicates."""
+"""Similarity, gates, assignment, and who is shown twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.skeleton import COCO17
-from trackers.association import Bodies, assign, duplicates, similarity
+from trackers.association import Bodies, assign, duplicates, overlaid, similarity
 from trackers.oks import body_size
 
 SIGMAS = np.array(COCO17.sigmas)
@@ -107,3 +107,35 @@ def test_a_pose_that_goes_removes_nobody() -> None:
     threshold = float(value[0, 1]) - 0.01
     assert value[0, 2] < threshold
     assert duplicates(people, SIGMAS, minimum=threshold).tolist() == [False, True, False]
+
+
+def test_overlaid_is_the_literal_loop() -> None:
+    rng = np.random.default_rng(7)
+    people = bodies((0, 0), (9, 4), (12, -5), (400, 0), (5, 3), found=rng.random((5, 17)) < 0.6)
+    expected = []
+    for n in range(5):
+        shares = []
+        for k in np.flatnonzero(people.found[n]):
+            best = 0.0
+            for stronger, joint in itertools.product(range(n), (k, COCO17.mirror[k])):
+                if people.found[stronger, joint]:
+                    apart = math.dist(people.xy[stronger, joint], people.xy[n, k])
+                    wide = 0.15 * max(people.size[stronger], people.size[n])
+                    best = max(best, math.exp(-(apart**2) / (2 * wide**2)))
+            shares.append(best)
+        expected.append(np.mean(shares))
+    value = overlaid(people, COCO17.mirror, width=0.15)
+    assert value == pytest.approx(expected)
+    assert value[0] == value[3] == 0
+    assert (value[[1, 2, 4]] > 0.1).all()
+
+
+def test_overlaid_sees_exchanged_sides_and_a_part_of_each_of_two() -> None:
+    person, beside = bodies((0, 0)).xy[0], bodies((45, 0)).xy[0]
+    mixed = np.concatenate([person[:8], beside[8:]])
+    xy = np.stack([person, beside, person[COCO17.mirror], mixed])
+    found = np.ones(xy.shape[:2], bool)
+    people = Bodies.of(xy, found, body_size(xy, found))
+    assert overlaid(people, COCO17.mirror, width=0.1) == pytest.approx([0, 0, 1, 1], abs=0.01)
+    assert overlaid(people, np.arange(17), width=0.1)[2] < 0.5
+    assert not overlaid(people, COCO17.mirror, width=0).any()

@@ -282,6 +282,25 @@ def test_duplicates_go_and_neighbours_stay() -> None:
     assert [frame.score.tolist() for frame in frames] == [pytest.approx([0.9, 0.8])] * 3
 
 
+def test_who_is_seen_twice_is_one_person() -> None:
+    """Their second sight, with sides exchanged, is strong, but begins no track; somebody beside them does."""
+    twice = BODY[COCO17.mirror] + np.random.default_rng(3).normal(0, 1, BODY.shape)
+
+    def identities(second: np.ndarray, score: float, *, sizes: float) -> list[int]:
+        tracker = Tracker(replace(CONFIG, overlay_sizes=sizes), sigmas=SIGMAS, mirror=COCO17.mirror)
+        frames = []
+        for index in range(6):
+            xy, found = np.stack([BODY, second]), np.ones((2, 17))
+            frames += tracker.update(
+                index=index, seconds=index / 25, xy=xy, joint_score=found, score=np.array([0.9, score])
+            )
+        return ids((frames + tracker.flush())[-1])
+
+    assert identities(twice, 0.5, sizes=CONFIG.overlay_sizes) == [0, -1]
+    assert identities(twice, 0.5, sizes=0) == [0, 1]
+    assert identities(BODY + [40, 0], 0.5, sizes=CONFIG.overlay_sizes) == [0, 1]
+
+
 def test_coasting_goes_on_a_little_and_fades() -> None:
     story: list[list[Person]] = [[] if 20 <= i < 24 else [(3.0 * i, 0, 0.8)] for i in range(30)]
     frames = track(story, replace(CONFIG, coast_seconds=0.17))
