@@ -40,9 +40,9 @@ class TrackerConfig:
     again who did anything unforeseen; too high, those who come take the identity of those who left."""
 
     birth_frames: int = 3
-    """Sightings that make a track a person; one frame in between may be missed. Results come up to so many frames
-    late, and the first frames get the identity, too. At 0 or 1 every flicker gets an identity; too high, people who
-    are seen shortly get none."""
+    """Strong sightings that make a track a person; one frame in between may be missed. Results come up to so many
+    frames late, and the first frames get the identity, too. At 0 or 1 every flicker gets an identity; too high, people
+    who are seen shortly get none."""
 
     recent_seconds: float = 0.3
     """Tracks unseen for at most this long, or seen in the last frame, choose before all others, and may be continued

@@ -81,6 +81,8 @@ class _Track:
     number: int = -1
     """Identity; -1 while not confirmed."""
     sightings: int = 0
+    strong_sightings: int = 0
+    """Of poses from `strong_score` on: only they make somebody a person."""
     last_frame: int = 0
     last_seconds: float = 0.0
     """On the tracker's own clock, which never runs backwards."""
@@ -378,9 +380,12 @@ class Tracker:
     def _register(self, track: _Track, waiting: _Waiting, row: int) -> None:
         """Give a sighting its identity, now or when there is one."""
         config = self.config
+        track.strong_sightings += track.score >= config.strong_score
+        if len(track.early) > config.birth_frames:  # frames do not wait that long
+            track.early = [(early, at) for early, at in track.early if not early.gone]
         track.early.append((waiting, row))
         waiting.undecided += 1
-        if track.number >= 0 or track.sightings >= config.birth_frames or track.score >= config.sure_score:
+        if track.number >= 0 or track.strong_sightings >= config.birth_frames or track.score >= config.sure_score:
             self._confirm(track)
 
     def _confirm(self, track: _Track) -> None:

@@ -272,6 +272,16 @@ def test_weak_poses_continue_a_track_but_begin_none() -> None:
     assert [ids(frame) for frame in track(story)] == [[0, -1]] * 15
 
 
+def test_weak_poses_make_nobody_a_person_and_nothing_grows() -> None:
+    story = [[(0, 0, 0.4)], *([(0, 0, 0.2)] for _ in range(300))]
+    assert not any((frame.track_id >= 0).any() for frame in track([*story, []]))
+    tracker, sizes = Tracker(CONFIG, sigmas=SIGMAS), []
+    for index, frame in enumerate(story):
+        tracker.update(index=index, seconds=index / 25, **poses(frame))
+        sizes.append(len(pickle.dumps(tracker)))
+    assert max(sizes[50:]) <= 1.1 * max(sizes[:50])
+
+
 def test_a_strong_pose_comes_before_a_nearer_weak_one() -> None:
     story = [[(0, 0, 0.9)]] * 5 + [[(0, 0, 0.2), (16, 0, 0.9)]]
     assert ids(track(story)[-1]) == [-1, 0]
