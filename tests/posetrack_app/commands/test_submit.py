@@ -40,6 +40,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["submit", "--frames", ".", "--out", "folder"], "must end in .zip"),
         (["submit", "check"], "Missing argument 'FILE'"),
         (["submit", "--frames", ".", "--out", "a.zip", "--set", "output.min_joint=1"], "output.min_joint_score"),
+        (["submit", "--frames", ".", "--out", "a.zip", "--set", "network.every=2"], "a submission sees every picture"),
         (["tune", "--gt", "."], "Missing option '--poses'"),
     ],
 )
