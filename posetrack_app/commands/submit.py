@@ -68,7 +68,7 @@ def submit(
         **network_options(weights, device, precision, short_side, mirror),
     )
     if settings.network.every != 1:
-        raise UsageError(f"network.every is {settings.network.every}, but a submission sees every picture: leave it at 1")
+        raise UsageError(f"network.every is {settings.network.every}, a submission sees every picture: leave it at 1")
     from posetrack_app import submission
     from posetrack_app.formats.submission import check as check_zip
 
