@@ -23,18 +23,12 @@ Array = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Rng = np.random.Generator
 
+_PLACES = [POSETRACK15.index({"neck": "head_bottom"}.get(joint, joint)) for joint in JOINTS]
 
-def _mirrored(joint: str) -> str:
-    side = {"left": "right", "right": "left"}
-    return "_".join(side.get(word, word) for word in joint.split("_"))
-
-
-SIGMAS = np.array(
-    [POSETRACK15.sigmas[POSETRACK15.index({"neck": "head_bottom"}.get(joint, joint))] for joint in JOINTS]
-)
+SIGMAS = np.array([POSETRACK15.sigmas[place] for place in _PLACES])
 """(15,): OKS's sigmas in the evaluator's order."""
 
-MIRROR = np.array([JOINTS.index(_mirrored(joint)) for joint in JOINTS])
+MIRROR = np.array([_PLACES.index(POSETRACK15.mirror[place]) for place in _PLACES])
 """(15,): for each joint the one that takes its place in a mirrored picture."""
 
 RATE = 25.0

@@ -86,6 +86,12 @@ def _near(a: Array, b: Array, reach: Array) -> Mask:
     return touch[..., 0] & touch[..., 1]
 
 
+def _touching(poses: Bodies) -> tuple[Rows, Rows]:
+    """All pairs (stronger, weaker) of N poses, strongest first, whose boxes touch."""
+    strong, weak = np.triu(_near(poses.box, poses.box, np.zeros(len(poses.box))), k=1).nonzero()
+    return strong, weak
+
+
 def assign(value: Array, *, minimum: float) -> tuple[Rows, Rows]:
     """Pairs (rows, columns) of the greatest total similarity; none below `minimum` (Hungarian).
 
@@ -106,7 +112,7 @@ def duplicates(poses: Bodies, sigmas: Array, *, minimum: float) -> Mask:
     `minimum`: a fragment upon a whole person goes, somebody who touches another with one hand stays.
     """
     gone = np.zeros(len(poses.xy), dtype=bool)
-    strong, weak = np.triu(_near(poses.box, poses.box, np.zeros(len(gone))), k=1).nonzero()
+    strong, weak = _touching(poses)
     if not len(strong):
         return gone
     shared = poses.found[strong] & poses.found[weak]
@@ -131,7 +137,7 @@ def overlaid(poses: Bodies, mirror: Rows, *, width: float) -> Array:
         width: In body sizes.
     """
     covered = np.zeros(poses.found.shape)
-    strong, weak = np.triu(_near(poses.box, poses.box, np.zeros(len(covered))), k=1).nonzero()
+    strong, weak = _touching(poses)
     if len(strong) and width > 0:
         tolerance = 2 * (width * np.maximum(poses.size[strong], poses.size[weak])[:, None]) ** 2
         for joints in (np.arange(len(mirror)), mirror):

@@ -42,9 +42,12 @@ def track(
 
 
 def track_all(
-    video: Sequence[tuple[float, dict[str, Any]]], config: TrackerConfig, joints: int = 17
+    video: Sequence[tuple[float, dict[str, Any]]],
+    config: TrackerConfig,
+    joints: int = 17,
+    mirror: np.ndarray | None = None,
 ) -> list[TrackedFrame]:
-    tracker = Tracker(config, sigmas=SIGMAS[:joints])
+    tracker = Tracker(config, sigmas=SIGMAS[:joints], mirror=mirror)
     done: list[TrackedFrame] = []
     for index, (seconds, people) in enumerate(video):
         done += tracker.update(index=index, seconds=seconds, **people)
@@ -297,14 +300,9 @@ def test_who_is_seen_twice_is_one_person() -> None:
     twice = BODY[COCO17.mirror] + np.random.default_rng(3).normal(0, 1, BODY.shape)
 
     def identities(second: np.ndarray, score: float, *, sizes: float) -> list[int]:
-        tracker = Tracker(replace(CONFIG, overlay_sizes=sizes), sigmas=SIGMAS, mirror=COCO17.mirror)
-        frames = []
-        for index in range(6):
-            xy, found = np.stack([BODY, second]), np.ones((2, 17))
-            frames += tracker.update(
-                index=index, seconds=index / 25, xy=xy, joint_score=found, score=np.array([0.9, score])
-            )
-        return ids((frames + tracker.flush())[-1])
+        people = {"xy": np.stack([BODY, second]), "joint_score": np.ones((2, 17)), "score": np.array([0.9, score])}
+        video = [(index / 25, people) for index in range(6)]
+        return ids(track_all(video, replace(CONFIG, overlay_sizes=sizes), mirror=COCO17.mirror)[-1])
 
     assert identities(twice, 0.5, sizes=CONFIG.overlay_sizes) == [0, -1]
     assert identities(twice, 0.5, sizes=0) == [0, 1]
