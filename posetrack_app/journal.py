@@ -26,7 +26,7 @@ from posetrack_app.report import versions
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import Source
 
-__all__ = ["NAME", "SEGMENT_SECONDS", "Journal", "forget", "key_of", "unfinished"]
+__all__ = ["NAME", "SEGMENT_SECONDS", "Journal", "file_key", "forget", "key_of", "unfinished"]
 
 NAME = "seen.partial"
 """Name of the folder, beside the results of the run."""
@@ -203,14 +203,14 @@ def key_of(source: Source, *, settings: Settings, network: dict[str, Any]) -> di
 
     try:
         if source.kind == "video" and Path(source.location).is_file():
-            input_ = _file(Path(source.location))
+            input_ = file_key(Path(source.location))
         elif source.kind == "images":
             names = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in source.files]
             input_ = {"pictures": len(names), "names and times": _digest("\n".join(names).encode())}
         else:
             return None
         with suppress(FileNotFoundError):
-            network = {**network, "weights": _file(weight_files.resolve(settings.network.weights))}
+            network = {**network, "weights": file_key(weight_files.resolve(settings.network.weights))}
     except OSError:
         return None
     return {
@@ -223,7 +223,7 @@ def key_of(source: Source, *, settings: Settings, network: dict[str, Any]) -> di
     }
 
 
-def _file(path: Path) -> dict[str, Any]:
+def file_key(path: Path) -> dict[str, Any]:
     """What tells a file from others without reading all of it."""
     with path.open("rb") as file:
         head = file.read(_HEAD)

@@ -52,7 +52,8 @@ def label(
 ) -> int:
     """Label pictures with the network itself, at several sizes, and mark what is not sure: to train on them.
 
-    Frames of a video are written into a folder beside the labels, which is the folder of the photos then.
+    Frames of a video are written into a folder beside the labels, which is the folder of the photos then. Broken off,
+    it goes on by the same command.
     """
     sides = short_sides_of(short_sides)
     if min_score > sure_score:
@@ -63,20 +64,41 @@ def label(
         raise InputError(f"{images} is not there; name a folder of pictures, or a video")
     is_video = images.is_file() and not is_picture(images)
     frames = out.with_name(f"{out.stem}_images")
-    refuse_existing([out, frames] if is_video else [out], overwrite=overwrite)
+    from models import weights as weight_files
+    from posetrack_app.journal import file_key
     from posetrack_app.training import labelling, unlabelled
+    from posetrack_app.training.label_journal import LabelJournal, journal_of
     from posetrack_app.training.teacher import TeacherConfig
 
+    kept = journal_of(out)
+    if not kept.exists():
+        refuse_existing([out, frames] if is_video else [out], overwrite=overwrite)
     config = TeacherConfig(sure_score=sure_score, min_score=min_score, joint_score=joint_score)
     if is_video:
         photos = unlabelled.frames_as_pictures(expand_inputs([str(images)])[0], frames, every=every)
     else:
         photos = unlabelled.pictures_of(images)
     estimators = _estimators(weights, sides, mirror=mirror, device=device, precision=precision)
-    with frames_bar(out.name, quiet=quiet, of="photos") as bar, stopping() as stop:
-        bar.total = photos.total
+    key = {
+        "pictures": str(images.resolve()),
+        "every": every,
+        "network": [file_key(weight_files.resolve(weights or "small")), device, precision],
+        **labelling.described(estimators, config),
+    }
+    with (
+        LabelJournal(kept, key, overwrite=overwrite) as journal,
+        frames_bar(out.name, quiet=quiet, of="photos") as bar,
+        stopping() as stop,
+    ):
+        bar.total, bar.n = photos.total, len(journal.names)
         done = labelling.label_photos(
-            photos.frames, out, estimators=estimators, config=config, stop=stop, progress=bar.update
+            photos.read(journal.names),
+            out,
+            journal=journal,
+            estimators=estimators,
+            config=config,
+            stop=stop,
+            progress=bar.update,
         )
     for warning in photos.warnings:
         print(f"warning: {warning}", file=sys.stderr)
@@ -98,9 +120,12 @@ def _estimators(
 
 
 def _summary(done: Labelled, out: Path, folder: Path) -> str:
-    stopped = ", stopped before the end" if done.stopped else ""
+    from posetrack_app.formats.saving import partial_of
+
+    where = partial_of(out) if done.stopped else out
+    stopped = ", stopped before the end; the same command goes on" if done.stopped else ""
     return (
-        f"{out}: {done.photos} {'photo' if done.photos == 1 else 'photos'} in {folder}{stopped}\n"
+        f"{where}: {done.photos} {'photo' if done.photos == 1 else 'photos'} in {folder}{stopped}\n"
         f"  labelled people: {done.people}; their joints: {done.joints} sure, {done.uncertain} uncertain\n"
         f"  people who are not sure, left out of what is learned: {done.unsure}"
     )

@@ -18,12 +18,13 @@ import numpy.typing as npt
 
 from models.skeleton import Skeleton
 from posetrack_app.estimator import PoseEstimator
-from posetrack_app.formats.saving import save_file
+from posetrack_app.formats.saving import saving
+from posetrack_app.training.label_journal import LabelJournal, LabelledPhoto
 from posetrack_app.training.teacher import Taught, TeacherConfig, fuse
 from posetrack_app.types import Frame
 from trackers.oks import body_boxes, body_size
 
-__all__ = ["Labelled", "label_photos", "to_annotations"]
+__all__ = ["Labelled", "described", "label_photos", "to_annotations"]
 
 _MARGIN = 0.15
 """Room of a person's box around the joints, as a share of the root of the area: heads and feet lie outside of them."""
@@ -56,26 +57,41 @@ def label_photos(
     photos: Iterable[Frame],
     out: Path,
     *,
+    journal: LabelJournal,
     estimators: Sequence[PoseEstimator],
     config: TeacherConfig,
     stop: Callable[[], bool] = lambda: False,
     progress: Callable[[], object] = lambda: None,
 ) -> Labelled:
-    """Label photos, each of which has a name, and write the file.
+    """Label photos, each of which has a name, and write the file of all that the journal has then.
 
     Args:
-        photos: Read a batch ahead; they may differ in size.
-        out: The file, complete or not there.
+        photos: Those that the journal lacks. They are read a batch ahead, and may differ in size.
+        out: The file; stopped before the end, what is done lies at its partial name.
+        journal: Keeps each photo as it is done; once the file is complete it is cleared.
         estimators: The network at each size, at least one.
         config: What is sure enough.
-        stop: Asked after each photo; from True on the file ends with those that are done.
+        stop: Asked after each photo; from True on no other begins.
         progress: Called after each photo.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: something cannot be written.
     """
+    skeleton = estimators[0].skeleton
     done = Labelled()
-    save_file(out, _text(photos, estimators, config, done, stop, progress))
+    for photo, taught in _taught(photos, estimators, config):
+        height, width = photo.image.shape[:2]
+        people = to_annotations(taught, size=(width, height), skeleton=skeleton)
+        journal.add(LabelledPhoto(name=str(photo.name), size=(width, height), people=people))
+        progress()
+        if stop():
+            done.stopped = True
+            break
+    info = {"info": described(estimators, config), "categories": [_category(skeleton)]}
+    with saving(out, complete=not done.stopped) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(_text(info, journal, done))
+    if not done.stopped:
+        journal.clear()
     return done
 
 
@@ -119,36 +135,24 @@ def _rounded(values: npt.ArrayLike) -> list[float]:
     return rounded
 
 
-def _text(
-    photos: Iterable[Frame],
-    estimators: Sequence[PoseEstimator],
-    config: TeacherConfig,
-    done: Labelled,
-    stop: Callable[[], bool],
-    progress: Callable[[], object],
-) -> Iterator[str]:
-    """The file in parts; the list of images, which is short, waits for the end."""
+def _text(info: dict[str, Any], journal: LabelJournal, done: Labelled) -> Iterator[str]:
+    """The file in parts; counts what is in it."""
     encode = msgspec.json.Encoder().encode
-    skeleton = estimators[0].skeleton
-    head = {"info": _info(estimators, config), "categories": [_category(skeleton)]}
-    yield encode(head).decode()[:-1] + ',\n"annotations":['
-    images: list[dict[str, Any]] = []
-    people = 0
-    for photo, taught in _taught(photos, estimators, config):
-        height, width = photo.image.shape[:2]
-        number = len(images) + 1
-        images.append({"id": number, "file_name": photo.name, "width": width, "height": height})
-        for entry in to_annotations(taught, size=(width, height), skeleton=skeleton):
-            comma = "," if people else ""
-            people += 1
-            yield f"{comma}\n{encode({'id': people, 'image_id': number, **entry}).decode()}"
-            _count(entry, done)
+    yield encode(info).decode()[:-1] + ',\n"annotations":['
+    total = 0
+    for number, photo in enumerate(journal.photos(), start=1):
         done.photos += 1
-        progress()
-        if stop():
-            done.stopped = True
-            break
-    yield '\n],\n"images":[' + ",".join(f"\n{encode(image).decode()}" for image in images) + "\n]}\n"
+        for entry in photo.people:
+            comma = "," if total else ""
+            total += 1
+            yield f"{comma}\n{encode({'id': total, 'image_id': number, **entry}).decode()}"
+            _count(entry, done)
+    yield '\n],\n"images":['
+    for number, photo in enumerate(journal.photos(), start=1):
+        width, height = photo.size
+        image = {"id": number, "file_name": photo.name, "width": width, "height": height}
+        yield f"{',' if number > 1 else ''}\n{encode(image).decode()}"
+    yield "\n]}\n"
 
 
 def _count(entry: dict[str, Any], done: Labelled) -> None:
@@ -180,7 +184,8 @@ def _ahead(photos: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
             yield batch
 
 
-def _info(estimators: Sequence[PoseEstimator], config: TeacherConfig) -> dict[str, Any]:
+def described(estimators: Sequence[PoseEstimator], config: TeacherConfig) -> dict[str, Any]:
+    """How the labels come to be, as the file says it."""
     return {
         "description": "labels by a machine",
         "weights": Path(estimators[0].weights).name,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -30,11 +31,11 @@ class Unlabelled:
     total: int | None
     """How many there are; None: nobody knows yet."""
 
-    frames: Iterator[Frame]
-    """Their pixels, each named by its path below the folder."""
+    read: Callable[[Container[str]], Iterator[Frame]]
+    """Their pixels, each named by its path below the folder; those whose names it is given are left out."""
 
     warnings: list[str] = field(default_factory=list)
-    """What is wrong with them, a line each; complete when the last one was taken."""
+    """What is wrong with them, a line each; complete when the last one was read."""
 
 
 def pictures_of(path: Path) -> Unlabelled:
@@ -58,24 +59,26 @@ def pictures_of(path: Path) -> Unlabelled:
     else:
         folder, files = path.parent, [path]
     warnings: list[str] = []
-    return Unlabelled(folder, len(files), _stored(files, folder, warnings), warnings)
+    return Unlabelled(folder, len(files), partial(_stored, files, folder, warnings), warnings)
 
 
 def frames_as_pictures(source: Source, folder: Path, *, every: int) -> Unlabelled:
-    """Every so many-th frame of a video, upright; as it is taken it is written into the folder as JPEG.
+    """Every so many-th frame of a video, upright; as it is read it is written into the folder as JPEG.
 
     Raises:
         InputError: the video cannot be read.
-        OutputError: while frames are taken: a picture cannot be written.
+        OutputError: while frames are read: a picture cannot be written.
     """
     reader = VideoReader(source)
-    return Unlabelled(folder, None, _written(reader, folder, source.name, every), reader.warnings)
+    return Unlabelled(folder, None, partial(_written, reader, folder, source.name, every), reader.warnings)
 
 
-def _stored(files: list[Path], folder: Path, warnings: list[str]) -> Iterator[Frame]:
+def _stored(files: list[Path], folder: Path, warnings: list[str], done: Container[str]) -> Iterator[Frame]:
     skipped = []
     for number, path in enumerate(files):
         name = path.relative_to(folder).as_posix()
+        if name in done:
+            continue
         try:
             yield replace(read_photo(path), index=number, name=name)
         except InputError:
@@ -85,11 +88,11 @@ def _stored(files: list[Path], folder: Path, warnings: list[str]) -> Iterator[Fr
         warnings.append(f"{what}: {some_of(skipped)}")
 
 
-def _written(reader: VideoReader, folder: Path, name: str, every: int) -> Iterator[Frame]:
+def _written(reader: VideoReader, folder: Path, name: str, every: int, done: Container[str]) -> Iterator[Frame]:
     with reader:
         for frame in reader:
-            if frame.index % every == 0:
-                path = folder / f"{name}_{frame.index:06d}.jpg"
+            path = folder / f"{name}_{frame.index:06d}.jpg"
+            if frame.index % every == 0 and path.name not in done:
                 _write(frame, path)
                 yield Frame(index=frame.index, pts=frame.pts, image=frame.image, name=path.name)
 

@@ -193,24 +193,77 @@ def test_frames_of_a_video_become_pictures(run: Run, capsys: pytest.CaptureFixtu
         run("clip.avi", "-o", "out.json", "--every", "3")
 
 
-def test_an_interrupt_keeps_what_is_done(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+class Ended(Seer):
+    """Is asked to stop, or dies, when it sees the third picture."""
+
+    def __init__(self, how: Callable[[], object]) -> None:
+        super().__init__(batch=1)
+        self.how = how
+        self.seen: list[str] = []
+
+    def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
+        self.seen += [str(frame.name) for frame in frames]
+        if len(self.seen) == 3:
+            self.how()
+        return super().estimate(frames)
+
+
+def interrupted() -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def killed() -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("source", ["photos", "clip.avi"])
+@pytest.mark.parametrize("how", [interrupted, killed])
+def test_what_was_broken_off_goes_on(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: Callable[[], object],
+    source: str,
 ) -> None:
     for number in range(6):
-        picture(f"photos/{number}.png", (20, 10))
-
-    class Interrupted(Seer):
-        def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
-            if frames[0].name == "2.png":
-                signal.raise_signal(signal.SIGINT)
-            return super().estimate(frames)
-
-    use(monkeypatch, Interrupted())
-    assert run("photos", "-o", "labels.json") == 130
-    assert "3 photos in photos, stopped before the end" in capsys.readouterr().out
-    assert [image["file_name"] for image in content()["images"]] == ["0.png", "1.png", "2.png"]
-    assert len(content()["annotations"]) == 3
+        picture(f"photos/{number}.png", *[(20, 10 + step) for step in range(number % 3)])
+    write_video("clip.avi", frames=12)
+    whole, broken, rest = Ended(lambda: None), Ended(how), Ended(lambda: None)
+    use(monkeypatch, whole)
+    assert run(source, "-o", "whole.json", "--every", "2") == 0
+    use(monkeypatch, broken)
+    if how is interrupted:
+        assert run(source, "-o", "labels.json", "--every", "2") == 130
+        said = capsys.readouterr().out
+        assert "labels.partial.json: 3 photos in " in said
+        assert "stopped before the end; the same command goes on" in said
+        assert [image["file_name"] for image in content("labels.partial.json")["images"]] == broken.seen
+    else:
+        with pytest.raises(MemoryError):
+            run(source, "-o", "labels.json", "--every", "2")
+        journal = Path("labels.partial.jsonl")
+        journal.write_bytes(journal.read_bytes()[:-7])  # as of a line that a full disk, or a lost battery, broke off
+    assert not Path("labels.json").exists()
+    use(monkeypatch, rest)
+    with pytest.raises(OutputError, match=r"labels\.partial\.jsonl was begun with other settings"):
+        run(source, "-o", "labels.json", "--every", "2", "--sure-score", "0.4")
+    assert run(source, "-o", "labels.json", "--every", "2") == 0
+    assert rest.seen == whole.seen[3 if how is interrupted else 1 :]
+    assert Path("labels.json").read_bytes() == Path("whole.json").read_bytes()
     assert not list(Path().glob("*.partial*"))
+
+
+def test_overwrite_begins_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        picture(f"photos/{number}.png", (20, 10))
+    use(monkeypatch, Ended(killed))
+    with pytest.raises(MemoryError):
+        run("photos", "-o", "labels.json")
+    again = Ended(lambda: None)
+    use(monkeypatch, again)
+    assert run("photos", "-o", "labels.json", "--sure-score", "0.5", "--overwrite") == 0
+    assert again.seen == ["0.png", "1.png", "2.png", "3.png"]
+    assert len(content()["annotations"]) == 4
 
 
 @pytest.mark.parametrize(
@@ -219,7 +272,7 @@ def test_an_interrupt_keeps_what_is_done(
         (("nowhere", "-o", "l.json"), InputError, "nowhere is not there"),
         (("empty", "-o", "l.json"), InputError, "no pictures are in empty"),
         (("photos", "-o", "old.json"), OutputError, "old.json is there already; --overwrite replaces it"),
-        (("photos", "-o", "no/such/l.json"), OutputError, "cannot write no/such/l.json"),
+        (("photos", "-o", "no/such/l.json"), OutputError, "cannot write no/such/l.partial.jsonl"),
         (("old.json", "-o", "l.json"), InputError, "old.json"),
         (("photos", "-o", "l.json", "--short-sides", "256,x"), UsageError, "--short-sides is '256,x'"),
         (("photos", "-o", "l.json", "--sure-score", "0.01"), UsageError, "must not be above --sure-score, 0.01"),
