@@ -11,7 +11,6 @@ Letters: N poses, K joints, M tracks, D numbers that tell what somebody looks li
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -24,6 +23,7 @@ from trackers.config import TrackerConfig
 from trackers.frames import COASTED, OBSERVED, FramePoses, TrackedFrame
 from trackers.motion import Motion
 from trackers.oks import body_size, joint_variance
+from trackers.waiting import Queue, Unnamed, Waiting
 
 __all__ = ["COASTED", "OBSERVED", "TrackedFrame", "Tracker", "TrackerConfig"]
 
@@ -56,23 +56,6 @@ HIDDEN_SIMILARITY = 0.5
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """A frame on its way out."""
-
-    frame: TrackedFrame
-    clock: float
-    """When it was, on the tracker's own clock."""
-    undecided: int = 0
-    """Poses in it whose track may still become a person."""
-    coasted: list[_Track] = field(default_factory=list)
-    """Tracks of its last rows, which are predicted."""
-    returned: list[bool] = field(default_factory=list)
-    """Which of those were seen again."""
-    gone: bool = False
-    """Handed over: it is not changed any more."""
-
-
-@dataclass(slots=True, eq=False)
 class _Track:
     """What is known of a track besides its motion."""
 
@@ -89,8 +72,8 @@ class _Track:
     size: float = 0.0
     score: float = 0.0
     joint_score: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
-    early: list[tuple[_Waiting, int]] = field(default_factory=list)
-    """Frames and rows in them that get the identity when there is one."""
+    unnamed: Unnamed = field(default_factory=Unnamed)
+    """Its sightings that get the identity when there is one."""
     looks: Gallery = field(default_factory=Gallery)
 
 
@@ -127,7 +110,7 @@ class Tracker:
         self._mirror = np.arange(len(self._sigmas)) if mirror is None else np.array(mirror, dtype=np.intp)
         self._motion = Motion(len(self._sigmas))
         self._tracks: list[_Track] = []
-        self._waiting: deque[_Waiting] = deque()
+        self._queue = Queue(birth_frames=config.birth_frames, coast_seconds=config.coast_seconds)
         self._next_number = 0
         self._frame = 0
         self._clock = 0.0
@@ -174,9 +157,8 @@ class Tracker:
         if appearance is not None:
             nothing = np.zeros((len(coasted), appearance.shape[1]), dtype=appearance.dtype)
             frame = replace(frame, appearance=np.concatenate([appearance[keep], nothing]))
-        tracks = [self._tracks[row] for row in coasted]
-        waiting = _Waiting(frame, self._clock, coasted=tracks, returned=[False] * len(tracks))
-        self._mark_returned({id(self._tracks[row]) for row in rows.tolist()})
+        waiting = Waiting(frame, coasted=[self._tracks[row] for row in coasted])
+        self._queue.mark_returned({id(self._tracks[row]) for row in rows.tolist()})
         seen_rows = order[found_by]
         places = np.searchsorted(keep, seen_rows).tolist()
         scores, found_rows = poses.score.tolist(), seen_rows.tolist()
@@ -185,9 +167,9 @@ class Tracker:
             if looks is not None and track.score >= self.config.strong_score:
                 track.looks.add(looks[row], self._clock)
             self._register(track, waiting, place)
-        self._waiting.append(waiting)
+        self._queue.append(waiting)
         self._frame += 1
-        return self._finished()
+        return self._queue.finished(self._clock)
 
     def flush(self) -> list[TrackedFrame]:
         """End the video and give the frames that are left.
@@ -200,7 +182,7 @@ class Tracker:
         self._keep([False] * len(self._tracks))
         self._last_seconds = None
         self._clock += self.config.coast_seconds + TINY_STEP_SECONDS  # nobody can come back now
-        return self._finished()
+        return self._queue.finished(self._clock)
 
     def _move(self, camera: Array) -> None:
         """Move all tracks as the camera moves the picture."""
@@ -371,20 +353,11 @@ class Tracker:
             origin=np.repeat(np.array([OBSERVED, COASTED], dtype=np.uint8), [len(keep), len(coasting)]),
         )
 
-    def _mark_returned(self, seen: set[int]) -> None:
-        """Tell the frames that wait which of their coasted tracks were seen now."""
-        for waiting in self._waiting:
-            for number, track in enumerate(waiting.coasted):
-                waiting.returned[number] |= id(track) in seen
-
-    def _register(self, track: _Track, waiting: _Waiting, row: int) -> None:
+    def _register(self, track: _Track, waiting: Waiting, row: int) -> None:
         """Give a sighting its identity, now or when there is one."""
         config = self.config
         track.strong_sightings += track.score >= config.strong_score
-        if len(track.early) > config.birth_frames:  # frames do not wait that long
-            track.early = [(early, at) for early, at in track.early if not early.gone]
-        track.early.append((waiting, row))
-        waiting.undecided += 1
+        track.unnamed.add(waiting, row, limit=config.birth_frames)
         if track.number >= 0 or track.strong_sightings >= config.birth_frames or track.score >= config.sure_score:
             self._confirm(track)
 
@@ -393,11 +366,7 @@ class Tracker:
         if track.number < 0:
             track.number = self._next_number
             self._next_number += 1
-        for waiting, row in track.early:
-            if not waiting.gone:
-                waiting.frame.track_id[row] = track.number
-                waiting.undecided -= 1
-        track.early.clear()
+        track.unnamed.name(track.number)
 
     def _keep(self, keep: list[bool]) -> None:
         """Drop all tracks but these M; what waits for them waits no longer."""
@@ -405,38 +374,6 @@ class Tracker:
             return
         for track, stays in zip(self._tracks, keep, strict=True):
             if not stays:
-                for waiting, _ in track.early:
-                    waiting.undecided -= 1
+                track.unnamed.drop()
         self._tracks = [track for track, stays in zip(self._tracks, keep, strict=True) if stays]
         self._motion.keep(np.array(keep, dtype=bool))
-
-    def _finished(self) -> list[TrackedFrame]:
-        """The frames at the head of the queue that wait for nobody, or have waited long enough."""
-        done = []
-        while self._waiting and not self._must_wait(self._waiting[0]):
-            waiting = self._waiting.popleft()
-            waiting.gone = True
-            done.append(waiting.frame if all(waiting.returned) else _without(waiting.frame, waiting.returned))
-        return done
-
-    def _must_wait(self, waiting: _Waiting) -> bool:
-        if waiting.undecided and len(self._waiting) <= self.config.birth_frames:
-            return True
-        return any(
-            not back and 0 < self._clock - track.last_seconds <= self.config.coast_seconds
-            for track, back in zip(waiting.coasted, waiting.returned, strict=True)
-        )
-
-
-def _without(frame: TrackedFrame, returned: list[bool]) -> TrackedFrame:
-    """The frame without those of its coasted rows, its last ones, whose people did not come back."""
-    keep = np.append(np.ones(len(frame.score) - len(returned), dtype=bool), returned)
-    return replace(
-        frame,
-        xy=frame.xy[keep],
-        joint_score=frame.joint_score[keep],
-        score=frame.score[keep],
-        track_id=frame.track_id[keep],
-        origin=frame.origin[keep],
-        appearance=None if frame.appearance is None else frame.appearance[keep],
-    )
