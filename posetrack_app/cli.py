@@ -20,6 +20,7 @@ from posetrack_app.commands import (
     tune,
     view,
 )
+from posetrack_app.commands.grouped import Grouped
 
 app = typer.Typer(
     name="posetrack-app",
@@ -28,9 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command(short_help="Find and follow every person in videos.")(run.run)
+app.command(cls=Grouped, short_help="Find and follow every person in videos.")(run.run)
 app.command(short_help="Say how the inputs of a run stand.")(status.status)
 app.command(short_help="Give saved poses their identities again, corrected and refined.")(retrack.retrack)
 app.command(short_help="Draw saved poses onto their video.")(retrack.render)

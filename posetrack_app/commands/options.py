@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from posetrack_app.commands.grouped import NETWORK, PICTURE
 from posetrack_app.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -31,28 +32,44 @@ SetOption = Annotated[
 ]
 WeightsOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME|FILE", help="Weights that ship with the project, or a file. [small]"),
+    typer.Option(
+        metavar="NAME|FILE", help="Weights that ship with the project, or a file. [small]", rich_help_panel=NETWORK
+    ),
 ]
-DeviceOption = Annotated[Device | None, typer.Option(help="Where the network runs. [auto]")]
-PrecisionOption = Annotated[Precision | None, typer.Option(help="Arithmetic of the network. [auto]")]
+DeviceOption = Annotated[Device | None, typer.Option(help="Where the network runs. [auto]", rich_help_panel=NETWORK)]
+PrecisionOption = Annotated[
+    Precision | None, typer.Option(help="Arithmetic of the network. [auto]", rich_help_panel=NETWORK)
+]
 ShortSideOption = Annotated[
     int | None,
-    typer.Option(min=32, metavar="PIXELS", help="Short side of what the network sees: more finds smaller people."),
+    typer.Option(
+        min=32,
+        metavar="PIXELS",
+        help="Short side of what the network sees: more finds smaller people. [256]",
+        rich_help_panel=NETWORK,
+    ),
 ]
 MirrorOption = Annotated[
     bool | None,
-    typer.Option("--mirror/--no-mirror", help="Average with the mirrored picture: better, slower."),
+    typer.Option(
+        "--mirror/--no-mirror", help="Average with the mirrored picture: better, slower.", rich_help_panel=NETWORK
+    ),
 ]
 EncoderOption = Annotated[
     Literal["auto", "libx264", "h264_nvenc", "h264_qsv", "h264_amf", "h264_videotoolbox"] | None,
-    typer.Option(help="What encodes the video; auto tries graphics cards. [libx264]"),
+    typer.Option(help="What encodes the video; auto tries graphics cards. [libx264]", rich_help_panel=PICTURE),
 ]
 StyleOption = Annotated[
     Literal["skeleton", "boxes", "blur-faces", "black"] | None,
-    typer.Option("--render", help="How people are drawn. [skeleton]"),
+    typer.Option("--render", help="How people are drawn. [skeleton]", rich_help_panel=PICTURE),
 ]
-ColorOption = Annotated[Literal["identity", "side"] | None, typer.Option(help="What colours tell. [identity]")]
-TrailsOption = Annotated[float | None, typer.Option(min=0, metavar="SECONDS", help="Draw where people came from. [0]")]
+ColorOption = Annotated[
+    Literal["identity", "side"] | None, typer.Option(help="What colours tell. [identity]", rich_help_panel=PICTURE)
+]
+TrailsOption = Annotated[
+    float | None,
+    typer.Option(min=0, metavar="SECONDS", help="Draw where people came from. [0]", rich_help_panel=PICTURE),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
 JsonOption = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures here.")]
 

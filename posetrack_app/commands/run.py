@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from posetrack_app.commands.grouped import LIVE, MANY, NETWORK, PICTURE
 from posetrack_app.commands.many import Plan, frames_on, print_outcome, run_many
 from posetrack_app.commands.options import (
     ColorOption,
@@ -60,12 +61,23 @@ def run(
     render: StyleOption = None,
     color_by: ColorOption = None,
     trails: TrailsOption = None,
-    video: Annotated[bool | None, typer.Option("--video/--no-video", help="Write tracked.mp4. [video]")] = None,
+    video: Annotated[
+        bool | None, typer.Option("--video/--no-video", help="Write tracked.mp4. [video]", rich_help_panel=PICTURE)
+    ] = None,
     every: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Show the network every Nth frame: faster, less exact. [1]")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Show the network every Nth frame: faster, less exact. [1]",
+            rich_help_panel=NETWORK,
+        ),
     ] = None,
     scale: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Size of tracked.mp4, as 0.5; poses stay as they are. [1]")
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Size of tracked.mp4, as 0.5; poses stay as they are. [1]", rich_help_panel=PICTURE
+        ),
     ] = None,
     encoder: EncoderOption = None,
     live: Annotated[
@@ -73,13 +85,18 @@ def run(
         typer.Option(
             "--live/--no-live",
             help="Show the network the newest frame and drop those that it does not come to. [cameras and streams]",
+            rich_help_panel=LIVE,
         ),
     ] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0, metavar="N", help="Stop a live input after N seconds. [0: never]")
+        float | None,
+        typer.Option(min=0, metavar="N", help="Stop a live input after N seconds. [0: never]", rich_help_panel=LIVE),
     ] = None,
     show: Annotated[
-        bool | None, typer.Option("--show/--no-show", help="Serve the drawn picture to browsers of this machine.")
+        bool | None,
+        typer.Option(
+            "--show/--no-show", help="Serve the drawn picture to browsers of this machine.", rich_help_panel=LIVE
+        ),
     ] = None,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -87,25 +104,42 @@ def run(
     resume: Annotated[bool, typer.Option("--resume/--no-resume", help="Go on with a run that was broken off.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     workers: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Inputs that are done at a time, each by a process of its own.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Inputs that are done at a time, each by a process of its own.",
+            rich_help_panel=MANY,
+        ),
     ] = 1,
     part: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Only the K-th of N parts of the inputs, as in a Slurm array.")
+        str | None,
+        typer.Option(
+            metavar="K/N", help="Only the K-th of N parts of the inputs, as in a Slurm array.", rich_help_panel=MANY
+        ),
     ] = None,
     cluster: Annotated[
-        Literal["ray"] | None, typer.Option(help="Do the inputs on a cluster, which sees the same folders.")
+        Literal["ray"] | None,
+        typer.Option(help="Do the inputs on a cluster, which sees the same folders.", rich_help_panel=MANY),
     ] = None,
     address: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="The cluster's; local makes one of this machine.")
+        str,
+        typer.Option(metavar="ADDRESS", help="The cluster's; local makes one of this machine.", rich_help_panel=MANY),
     ] = "auto",
     task_cpus: Annotated[
-        float, typer.Option(min=0.1, metavar="CORES", help="Cores of the cluster for each input.")
+        float, typer.Option(min=0.1, metavar="CORES", help="Cores of the cluster for each input.", rich_help_panel=MANY)
     ] = 2.0,
     task_gpus: Annotated[
-        float, typer.Option(min=0.01, metavar="SHARE", help="Part of a GPU of the cluster for each input.")
+        float,
+        typer.Option(
+            min=0.01, metavar="SHARE", help="Part of a GPU of the cluster for each input.", rich_help_panel=MANY
+        ),
     ] = 0.5,
     merge: Annotated[
-        bool, typer.Option("--merge", help="Also write DIR/poses.parquet: the poses of all inputs that are done.")
+        bool,
+        typer.Option(
+            "--merge", help="Also write DIR/poses.parquet: the poses of all inputs that are done.", rich_help_panel=MANY
+        ),
     ] = False,
     quiet: QuietOption = False,
 ) -> int:

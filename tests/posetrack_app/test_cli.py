@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from posetrack_app.commands.grouped import LIVE, MANY, NETWORK, PICTURE
+from posetrack_app.commands.run import run
 from posetrack_app.video import VideoWriter
 
 
@@ -48,6 +52,20 @@ def test_help_answers_without_the_network() -> None:
     assert done.returncode == 0
     for command in ("run", "sample", "evaluate", "doctor"):
         assert command in done.stdout
+
+
+def test_help_has_each_option_once_and_in_its_group() -> None:
+    text = call("run", "--help").stdout
+    groups = re.split(r"\n\n(?=\S.*:\n)", text)[1:]
+    titles = [group.split(":\n")[0] for group in groups]
+    assert titles == ["Arguments", "Options", NETWORK, PICTURE, LIVE, MANY]
+    listed = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, flags=re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    own = {f"--{name.replace('_', '-')}" for name in inspect.signature(run).parameters}
+    renamed = {"--inputs": None, "--assignments": "--set"}
+    assert set(listed) == {renamed.get(name, name) for name in own} - {None} | {"--help"}
+    assert "--mirror" in groups[2]
+    assert "--trails" in groups[3]
 
 
 def test_run_writes_what_it_promises(clip: Path, tmp_path: Path) -> None:
