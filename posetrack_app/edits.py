@@ -53,8 +53,9 @@ _PATTERNS: dict[Verb, re.Pattern[str]] = {
     "person": re.compile(rf"person (?P<a>{_ID}) at (?P<begin>{_TIME}) near (?P<place>{_PLACE})"),
 }
 
-_SAME_TIME = 0.0005
-"""Seconds by which a time that somebody wrote may lie beside that of the frame it means."""
+_SAME_TIME = 0.00051
+"""Seconds by which a time that somebody wrote may lie beside that of the frame it means: half of the last digit that
+`clock` and the page print, and a little more, since many frames lie right between two of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from posetrack_app.edits import Edit, clock, parse_edits, read_edits, replay, seconds_of
@@ -94,6 +95,23 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @given(seconds=st.floats(0, 1e5))
 def test_times_are_read_as_they_are_written(seconds: float) -> None:
     assert seconds_of(clock(seconds)) == pytest.approx(seconds, abs=6e-4)
+
+
+RATES = [24000 / 1001, 25, 30000 / 1001, 30, 50, 60000 / 1001, 120, 240]
+
+
+@given(rate=st.sampled_from(RATES), number=st.integers(1, 10**6), up=st.booleans())
+@example(rate=30000 / 1001, number=3945, up=True)  # 131.6315 s
+@example(rate=30000 / 1001, number=3945, up=False)
+def test_a_time_that_is_printed_means_its_own_frame(rate: float, number: int, up: bool) -> None:
+    """Whichever way the last digit is rounded: what lies right between two is rounded up by the page."""
+    table = video({1: range(3)}, frames=3)
+    table = replace(table, times=(number + np.array([-1, 0, 1])) / rate)
+    seconds = float(table.times[1])
+    printed = f"{math.floor(seconds * 1000 + 0.5) / 1000:.3f}" if up else clock(seconds)
+    assert frames_of(done(table, f"delete 1 from {printed}"), 1) == [0]
+    assert frames_of(done(table, f"delete 1 until {printed}"), 1) == [1, 2]
+    assert frames_of(done(table, f"split 1 at {printed} as 2"), 2) == [1, 2]
 
 
 def test_swaps_that_were_put_in_by_hand_come_back_right() -> None:
