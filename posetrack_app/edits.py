@@ -10,7 +10,8 @@
     split 4 at 00:04.0 as 20
     person 3 at 00:12.0 near 320,180
 
-Times are those of the column `seconds`: seconds, mm:ss.s or hh:mm:ss.s; `from` includes its frame, `until` does not.
+Times are those of the column `seconds`: seconds, mm:ss.s or hh:mm:ss.s, with a minus where a video begins before 0.
+`from` includes its frame, `until` does not; both may lie outside of the video, `at` may not.
 Edits are replayed in order, each on what the ones above left. `person` holds a name to a place: in the lines below it,
 3 is whoever stands there at that time, whatever the number is by now; where nobody does, the file does not apply.
 """
@@ -53,6 +54,9 @@ _PATTERNS: dict[Verb, re.Pattern[str]] = {
     "person": re.compile(rf"person (?P<a>{_ID}) at (?P<begin>{_TIME}) near (?P<place>{_PLACE})"),
 }
 
+_MINUS = "\N{MINUS SIGN}"
+"""What the page prints before negative times."""
+
 _SAME_TIME = 0.00051
 """Seconds by which a time that somebody wrote may lie beside that of the frame it means: half of the last digit that
 `clock` and the page print, and a little more, since many frames lie right between two of them."""
@@ -90,28 +94,30 @@ class Edit:
 def seconds_of(text: str) -> float | None:
     """A time in seconds, or None where it is no time.
 
-    >>> seconds_of("12.4"), seconds_of("00:12.4"), seconds_of("1:00:02"), seconds_of("1:75")
-    (12.4, 12.4, 3602.0, None)
+    >>> seconds_of("12.4"), seconds_of("-00:12.4"), seconds_of("1:00:02"), seconds_of("1:75")
+    (12.4, -12.4, 3602.0, None)
     """
-    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", text)
+    found = re.fullmatch(rf"([-{_MINUS}]?)(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", text)
     if found is None:
         return None
-    hours, minutes, seconds = found[1], found[2], float(found[3])
+    hours, minutes, seconds = found[2], found[3], float(found[4])
     if (minutes is not None and seconds >= 60) or (hours is not None and int(minutes) >= 60):
         return None
-    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + seconds
+    total = 3600 * int(hours or 0) + 60 * int(minutes or 0) + seconds
+    return -total if found[1] else total
 
 
 def clock(seconds: float) -> str:
     """A time as edits have it.
 
-    >>> clock(12.4), clock(3602.04)
-    ('00:12.400', '1:00:02.040')
+    >>> clock(-12.4), clock(3602.04)
+    ('-00:12.400', '1:00:02.040')
     """
     milliseconds = round(seconds * 1000)
-    minutes, rest = divmod(milliseconds, 60_000)
+    minutes, rest = divmod(abs(milliseconds), 60_000)
     hours, minutes = divmod(minutes, 60)
-    return (f"{hours}:" if hours else "") + f"{minutes:02d}:{rest / 1000:06.3f}"
+    sign = "-" if milliseconds < 0 else ""
+    return sign + (f"{hours}:" if hours else "") + f"{minutes:02d}:{rest / 1000:06.3f}"
 
 
 def read_edits(path: Path) -> list[Edit]:
@@ -271,12 +277,21 @@ def _split(table: TrackTable, edit: Edit, first: int, given: int, where: str) ->
     return table.with_tracks(np.where(rows, given, table.track_id)), f"{rows.sum()} poses are {given} now"
 
 
+def _frame_at(table: TrackTable, seconds: float, where: str) -> int:
+    """The frame that is nearest to a time; refuses one that is more than a frame before the first or after the last."""
+    times = table.times
+    if not len(times):
+        raise InputError(f"{where}: the video has no frames")
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if not times[0] - step - _SAME_TIME <= seconds <= times[-1] + step + _SAME_TIME:
+        raise InputError(f"{where}: the video lasts from {clock(times[0])} to {clock(times[-1])}")
+    return int(np.argmin(np.abs(times - seconds)))
+
+
 def _whose_place(table: TrackTable, edit: Edit, where: str) -> int:
     """The identity that stands at a place: the pose around it whose centre is nearest."""
     assert edit.place is not None
-    if not len(table.times):
-        raise InputError(f"{where}: the video has no frames")
-    frame = int(np.argmin(np.abs(table.times - edit.begin)))
+    frame = _frame_at(table, edit.begin, where)
     rows = np.flatnonzero((table.frame == frame) & (table.track_id >= 0) & table.found.any(axis=1))
     best, least = None, math.inf
     for row in rows.tolist():

@@ -92,9 +92,26 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_edits(tmp_path / "none.txt")
 
 
-@given(seconds=st.floats(0, 1e5))
+@given(seconds=st.floats(-1e5, 1e5))
+@example(seconds=-0.5)
+@example(seconds=-0.0001)
 def test_times_are_read_as_they_are_written(seconds: float) -> None:
-    assert seconds_of(clock(seconds)) == pytest.approx(seconds, abs=6e-4)
+    text = clock(seconds)
+    read = seconds_of(text)
+    assert read == pytest.approx(seconds, abs=6e-4)
+    assert read is not None
+    assert clock(read) == text
+    assert seconds_of(text.replace("-", "\N{MINUS SIGN}")) == read
+
+
+def test_times_before_0_have_a_minus_in_front() -> None:
+    assert [clock(seconds) for seconds in (-0.5, -62.25, -3600, -0.0001)] == [
+        "-00:00.500", "-01:02.250", "-1:00:00.000", "00:00.000",
+    ]  # fmt: skip
+    assert [seconds_of(text) for text in ("-0.5", "-1:02.25", "--1", "1:-2", "-")] == [-0.5, -62.25, None, None, None]
+    table = replace(video(TWO), times=np.arange(-50, 50) / 10)
+    assert frames_of(done(table, "delete 3 from -00:04.9 until -4.7"), 3) == [0, *range(3, 100)]
+    assert frames_of(done(table, "person 7 at -5 near 110,20\ndelete 7"), 3) == list(range(100))
 
 
 RATES = [24000 / 1001, 25, 30000 / 1001, 30, 50, 60000 / 1001, 120, 240]
@@ -150,6 +167,12 @@ def test_each_edit_does_what_it_says() -> None:
         ("split 3 at 0", "begins at 00:00.000, there is nothing before"),
         ("split 3 at 1 as 5", "5 is somebody already; the next free identity is 8"),
         ("person 3 at 1 near 900,900", "nobody with an identity is at 900,900"),
+        ("person 3 at 99:00 near 10,20", "the video lasts from 00:00.000 to 00:09.900"),
+        ("person 3 at 10.2 near 10,20", "the video lasts from 00:00.000 to 00:09.900"),
+        ("person 3 at -0.2 near 10,20", "the video lasts from 00:00.000 to 00:09.900"),
+        ("split 3 at 99:00", "3 is there from 00:00.000 to 00:09.900 only"),
+        ("split 3 at -1", "3 begins at 00:00.000, there is nothing before"),
+        ("delete 3 until -1", "3 is there from 00:00.000 to 00:09.900 only"),
     ],
 )
 def test_an_edit_that_no_longer_applies_is_named(line: str, message: str) -> None:
@@ -168,6 +191,19 @@ def test_a_person_held_to_a_place_is_found_under_any_number() -> None:
     again, notes = replay(renamed, parse_edits(text))
     assert (np.where(again.track_id == 40, 3, 5) == wanted.track_id).all()
     assert notes[0] == "person 3 at 2 near 10,20: that is 40"
+
+
+def test_times_may_lie_a_frame_outside_and_ranges_may_reach_beyond() -> None:
+    table = video(TWO)
+    assert done(table, "person 7 at 10 near 10,20\ndelete 7").ids == [5]
+    assert done(table, "person 7 at -0.1 near 10,20\ndelete 7").ids == [5]
+    assert frames_of(done(table, "delete 3 from 8 until 99:00"), 3) == list(range(80))
+    assert frames_of(done(table, "delete 3 from -5 until 2"), 3) == list(range(20, 100))
+    one = video({3: range(1)}, frames=1)
+    assert done(one, "person 7 at 0 near 10,20\ndelete 7").ids == []
+    for times, text in ((one, "person 7 at 1 near 10,20"), (video({}, frames=0), "person 7 at 0 near 10,20")):
+        with pytest.raises(InputError, match="line 1: .*the video"):
+            done(times, text)
 
 
 def test_predictions_make_way_and_have_no_life_of_their_own() -> None:
