@@ -5,26 +5,45 @@ Letters: N persons, K joints.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from posetrack_app.types import Origin, Poses
 from trackers.frames import TrackedFrame
 
-__all__ = ["as_seen", "between", "part_of", "poses_of"]
+__all__ = ["Between", "as_seen", "between", "part_of"]
+
+Item = TypeVar("Item")
 
 
-def poses_of(frame: TrackedFrame) -> Poses:
-    """The people of a frame that the tracker saw."""
-    return Poses(
-        xy=frame.xy,
-        joint_score=frame.joint_score,
-        score=frame.score,
-        track_id=frame.track_id,
-        origin=frame.origin,
-        appearance=frame.appearance,
-    )
+class Between(Generic[Item]):
+    """All frames of a video in order, where the tracker saw only some and answers late."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[int, float, Item]] = deque()
+        self._last: tuple[float, Poses] | None = None
+
+    def wait(self, index: int, seconds: float, item: Item) -> None:
+        """A frame, seen by the tracker or not; the tracker must see the first one and the last one."""
+        self._waiting.append((index, seconds, item))
+
+    def finished(self, done: Iterable[TrackedFrame]) -> Iterator[tuple[Item, Poses]]:
+        """The frames up to those that the tracker has done, with their people: in between, on straight lines."""
+        for tracked in done:
+            unseen = []
+            while (waiting := self._waiting.popleft())[0] != tracked.index:
+                unseen.append(waiting)
+            poses = _poses_of(tracked)
+            for _, seconds, item in unseen:
+                assert self._last is not None, "the tracker sees the first frame"
+                part = part_of(seconds, before=self._last[0], after=tracked.seconds)
+                yield item, between(self._last[1], poses, part)
+            self._last = tracked.seconds, poses
+            yield waiting[2], poses
 
 
 def part_of(seconds: float, *, before: float, after: float) -> float:
@@ -66,3 +85,15 @@ def as_seen(poses: Poses) -> Poses:
     """Interpolated people as if they were seen: where every other frame has them, a fainter drawing would flicker."""
     seen = np.where(poses.origin == Origin.INTERPOLATED, Origin.OBSERVED, poses.origin).astype(np.uint8)
     return replace(poses, origin=seen)
+
+
+def _poses_of(frame: TrackedFrame) -> Poses:
+    """The people of a frame that the tracker saw."""
+    return Poses(
+        xy=frame.xy,
+        joint_score=frame.joint_score,
+        score=frame.score,
+        track_id=frame.track_id,
+        origin=frame.origin,
+        appearance=frame.appearance,
+    )

@@ -9,7 +9,7 @@ join them, so memory does not grow with the length of the video.
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,7 +19,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from posetrack_app.between import between, part_of, poses_of
+from posetrack_app.between import Between
 from posetrack_app.config import Settings
 from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
@@ -30,7 +30,7 @@ from posetrack_app.stages import Clock, Stage, advice, bottleneck
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import LiveReader, Source, VideoInfo, VideoReader, open_reader
 from posetrack_app.watch import Watch, until_signal
-from trackers.tracker import TrackedFrame, Tracker
+from trackers.tracker import Tracker
 
 __all__ = ["RunReport", "run", "versions"]
 
@@ -223,26 +223,10 @@ def _tracked(
 
     The tracker sees the frames that the network saw. People in between are on straight lines.
     """
-    waiting: deque[Frame] = deque()
-    last: tuple[Frame, Poses] | None = None
-
-    def finished(done: Iterable[TrackedFrame]) -> Iterator[tuple[Frame, Poses]]:
-        nonlocal last
-        for item in done:
-            unseen = []
-            while (frame := waiting.popleft()).index != item.index:
-                unseen.append(frame)
-            poses = poses_of(item)
-            for other in unseen:
-                assert last is not None, "the network sees the first frame"
-                part = part_of(other.pts, before=last[0].pts, after=frame.pts)
-                yield other, between(last[1], poses, part)
-            last = frame, poses
-            yield frame, poses
-
+    people: Between[Frame] = Between()
     failures: list[UserError] = []
     for frame, poses in _until_error(pairs, failures):
-        waiting.append(frame)
+        people.wait(frame.index, frame.pts, frame)
         if poses is None:
             continue
         with clock.stage("tracking"):
@@ -254,8 +238,8 @@ def _tracked(
                 score=poses.score,
                 appearance=poses.appearance,
             )
-        yield from finished(done)
-    yield from finished(tracker.flush())
+        yield from people.finished(done)
+    yield from people.finished(tracker.flush())
     if failures:
         raise failures[0]
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.skeleton import Skeleton
-from posetrack_app.between import between, part_of, poses_of
+from posetrack_app.between import Between
 from posetrack_app.config import Settings
 from posetrack_app.doubts import write_doubts
 from posetrack_app.edits import Edit, replay
@@ -31,7 +31,7 @@ from posetrack_app.types import Poses
 from trackers.doubts import Doubt, find_doubts
 from trackers.refine import refine
 from trackers.table import OBSERVED, TrackTable
-from trackers.tracker import TrackedFrame, Tracker
+from trackers.tracker import Tracker
 
 __all__ = ["FILES", "Retracked", "SavedPoses", "read_saved", "retrack", "side_groups", "write_results"]
 
@@ -244,11 +244,15 @@ def _tracked(table: TrackTable, settings: Settings, sequence: PoseSequence) -> T
     """
     table = table[table.origin == OBSERVED]
     tracker = Tracker(settings.tracker, sigmas=np.array(sequence.skeleton.sigmas), mirror=sequence.skeleton.mirror)
-    done: list[TrackedFrame] = []
+    people: Between[None] = Between()
+    frames: list[Poses] = []
+    last = len(table.times) - 1
     for position, (seconds, rows) in enumerate(zip(table.times.tolist(), _slices(table), strict=True)):
-        if sequence.frames[position].index % sequence.every and position < len(table.times) - 1:
+        people.wait(position, seconds, None)
+        # The first one counts as seen also where a table begins in the middle of a video.
+        if sequence.frames[position].index % sequence.every and 0 < position < last:
             continue
-        done += tracker.update(
+        done = tracker.update(
             index=position,
             seconds=seconds,
             xy=table.xy[rows],
@@ -256,23 +260,9 @@ def _tracked(table: TrackTable, settings: Settings, sequence: PoseSequence) -> T
             score=table.score[rows],
             appearance=table.appearance[rows] if table.appearance.shape[1] else None,
         )
-    done += tracker.flush()
-    return _joined(table.times, _filled(done, table.times)) if done else table
-
-
-def _filled(done: Sequence[TrackedFrame], times: npt.NDArray[np.float64]) -> list[Poses]:
-    """The people of all frames, whose times are (T,); `done` are those that the tracker saw, by their positions."""
-    filled: list[Poses] = []
-    before: tuple[float, Poses] | None = None
-    for item in done:
-        poses = poses_of(item)
-        if before is not None:
-            for seconds in times[len(filled) : item.index].tolist():
-                part = part_of(seconds, before=before[0], after=item.seconds)
-                filled.append(between(before[1], poses, part))
-        filled.append(poses)
-        before = item.seconds, poses
-    return filled
+        frames += [poses for _, poses in people.finished(done)]
+    frames += [poses for _, poses in people.finished(tracker.flush())]
+    return _joined(table.times, frames) if frames else table
 
 
 def _joined(times: npt.NDArray[np.float64], frames: Sequence[Poses]) -> TrackTable:

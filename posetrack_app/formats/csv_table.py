@@ -84,7 +84,19 @@ def read(path: Path, *, rate: float = 25.0) -> PoseSequence:
         PosedFrame(index=index, seconds=float(times[index]), poses=poses[edges[index] : edges[index + 1]])
         for index in range(total)
     ]
-    return PoseSequence(video=path.stem, skeleton=skeleton, width=0, height=0, frames=frames)
+    every = _every(frame, poses.origin)
+    return PoseSequence(video=path.stem, skeleton=skeleton, width=0, height=0, frames=frames, every=every)
+
+
+def _every(frame: npt.NDArray[np.int64], origin: npt.NDArray[np.uint8]) -> int:
+    """Every so-manieth frame was seen by the network, as far as people (N,) tell: those in between are interpolated.
+
+    Of the last frame nothing follows: the network always sees it.
+    """
+    if not (origin == Origin.INTERPOLATED).any():
+        return 1
+    seen = frame[(origin == Origin.OBSERVED) & (frame < frame[-1])]
+    return max(1, int(np.gcd.reduce(seen))) if len(seen) else 1
 
 
 def write(path: Path, sequence: PoseSequence) -> None:

@@ -19,7 +19,7 @@ from models.skeleton import COCO17, Skeleton
 from posetrack_app import pipeline
 from posetrack_app.config import Settings, override
 from posetrack_app.errors import InputError, OutputError
-from posetrack_app.formats import parquet
+from posetrack_app.formats import csv_table, parquet
 from posetrack_app.render import Renderer
 from posetrack_app.retrack import read_saved, retrack
 from posetrack_app.types import Frame, Origin, Poses
@@ -267,9 +267,31 @@ def test_a_run_tracked_again_is_the_same(every: int, tmp_path: Path) -> None:
     assert saved.sequence.every == every
     again = retrack(saved, Settings())
     assert again.sequence.every == every
+    csv_table.write(tmp_path / "poses.csv", saved.sequence)
+    by_csv = retrack(read_saved(tmp_path / "poses.csv"), Settings())
+    assert by_csv.sequence.every == every
+    for one, other in zip(again.sequence.frames, by_csv.sequence.frames, strict=True):
+        np.testing.assert_array_equal(one.poses.track_id, other.poses.track_id)
+        np.testing.assert_array_equal(one.poses.origin, other.poses.origin)
+        np.testing.assert_allclose(one.poses.xy, other.poses.xy, atol=0.01)
     for before, after in zip(saved.sequence.frames, again.sequence.frames, strict=True):
         for name in ("track_id", "origin", "xy", "joint_score", "score"):
             np.testing.assert_array_equal(getattr(before.poses, name), getattr(after.poses, name), name)
+
+
+def test_a_piece_of_a_run_is_tracked_again(tmp_path: Path) -> None:
+    """Its first frame may be one that the network did not see: nobody is put there from a later one."""
+    clip = draw(tmp_path / "walk.mp4", 40)
+    run(clip, tmp_path / "out", assignments=["network.every=4"])
+    saved = read_saved(tmp_path / "out")
+    parquet.write_sequence(tmp_path / "piece.parquet", replace(saved.sequence, frames=saved.sequence.frames[3:30]))
+    piece = read_saved(tmp_path / "piece.parquet")
+    whole = {frame.index: frame.poses for frame in retrack(saved, Settings()).sequence.frames}
+    for frame in retrack(piece, Settings()).sequence.frames:
+        if 4 <= frame.index <= 28:
+            np.testing.assert_allclose(frame.poses.xy, whole[frame.index].xy, atol=1e-3)
+        else:
+            assert len(frame.poses) == 0
 
 
 def test_times_count_between_frames_and_not_their_numbers(tmp_path: Path) -> None:
