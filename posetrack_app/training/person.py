@@ -97,6 +97,7 @@ class PeopleReader:
             if xs:
                 regions.boxes.append(((min(xs), min(ys), max(xs), max(ys)), everything))
         xy, labelled, area = [], [], []
+        beyond = 0
         for person in people:
             points = np.zeros((K, 3))
             if person.keypoints:
@@ -108,7 +109,9 @@ class PeopleReader:
                 continue
             places, known = self._labels(person, points, box, regions)
             # What lies outside the photo cannot be seen.
-            known &= (places > -0.5).all(axis=1) & (places < np.array(size) - 0.5).all(axis=1)
+            inside = (places > -0.5).all(axis=1) & (places < np.array(size) - 0.5).all(axis=1)
+            beyond += int((known & ~inside).sum())
+            known &= inside
             xy.append(np.where(known[:, None], places, 0))
             labelled.append(known)
             area.append(_area(person, box))
@@ -124,6 +127,7 @@ class PeopleReader:
             box_joints=np.array([joints for _, joints in regions.boxes], dtype=bool).reshape(-1, K),
             discs=np.array([disc for disc, _ in regions.discs], dtype=np.float32).reshape(-1, 3),
             disc_joints=np.array([joints for _, joints in regions.discs], dtype=bool).reshape(-1, K),
+            beyond=beyond,
         )
 
     def _labels(

@@ -50,3 +50,6 @@ class LabelledPhoto:
 
     disc_joints: npt.NDArray[np.bool_]
     """bool (R', K): the joints that the disc is about."""
+
+    beyond: int = 0
+    """Joints that the file labels at places outside of the photo; they are not among `labelled`."""

@@ -81,18 +81,16 @@ def doubts(photos: Sequence[LabelledPhoto], skeleton: Skeleton) -> list[str]:
     """What looks wrong about photos and their labels, one sentence each."""
     found = []
     labelled = sum((photo.labelled.sum(axis=0) for photo in photos), start=torch.zeros(len(skeleton.joints)).numpy())
-    if not labelled.any():
-        return ["no joint is labelled in any photo: are these the right annotations?"]
     never = [name for name, number in zip(skeleton.joints, labelled, strict=True) if number == 0]
-    if never:
+    if not labelled.any():
+        found.append("no joint is labelled in any photo: are these the right annotations?")
+    elif never:
         found.append(f"never labelled, so never learned: {', '.join(never)}")
     lost: Counter[str] = Counter()
     whole: Counter[str] = Counter()
     for photo in photos:
-        xy = photo.xy[photo.labelled]
-        inside = (xy > -1).all(axis=1) & (xy[:, 0] < photo.width) & (xy[:, 1] < photo.height)
-        lost[photo.source] += int((~inside).sum())
-        whole[photo.source] += len(xy)
+        lost[photo.source] += photo.beyond
+        whole[photo.source] += photo.beyond + int(photo.labelled.sum())
     for source, number in lost.items():
         if number > _LOST * whole[source]:
             share = 100 * number / whole[source]

@@ -181,6 +181,7 @@ def test_joints_outside_the_photo_are_no_labels(tmp_path: Path) -> None:
     body = {**_body(10, 10), "nose": (119.4, 89.4), "left_eye": (119.6, 5), "right_eye": (-0.6, 5)}
     photo = _photo(_write(tmp_path, [{"keypoints": _keypoints(body, COCO17.joints), "bbox": [0, 0, 9, 9]}]))
     assert np.flatnonzero(~photo.labelled[0]).tolist() == [1, 2]
+    assert photo.beyond == 2
 
 
 @pytest.mark.parametrize(
