@@ -55,7 +55,10 @@ class Regions:
 
 
 class LabelTable:
-    """Everything that is known of the people of all photos."""
+    """Everything that is known of the people of all photos; people without a labelled joint are left out.
+
+    They have no centre by which a picture could be laid.
+    """
 
     def __init__(self, photos: Sequence[LabelledPhoto], *, skeleton: Skeleton) -> None:
         """Put the labels of photos one after another; memory is that of the labels, without padding."""
@@ -63,18 +66,20 @@ class LabelTable:
         self._mirror = skeleton.mirror
         self.photo_size = np.array([(photo.width, photo.height) for photo in photos], dtype=np.int64).reshape(-1, 2)
         """int64 (P, 2): width and height, pixels."""
-        self.first_person = _starts([len(photo.xy) for photo in photos])
+        seen = [photo.labelled.any(axis=1) for photo in photos]
+        self.first_person = _starts([int(one.sum()) for one in seen])
         """int64 (P + 1,): where the people of each photo begin."""
         self._first_box = _starts([len(photo.boxes) for photo in photos])
         self._first_disc = _starts([len(photo.discs) for photo in photos])
-        self._xy = _joined([photo.xy for photo in photos], (K, 2), np.float32)
-        self._labelled = _joined([photo.labelled for photo in photos], (K,), np.bool_)
-        self._area = _joined([photo.area for photo in photos], (), np.float32)
+        several = list(zip(photos, seen, strict=True))
+        self._xy = _joined([photo.xy[one] for photo, one in several], (K, 2), np.float32)
+        self._labelled = _joined([photo.labelled[one] for photo, one in several], (K,), np.bool_)
+        self._area = _joined([photo.area[one] for photo, one in several], (), np.float32)
         self._boxes = _joined([photo.boxes for photo in photos], (4,), np.float32)
         self._box_joints = _joined([photo.box_joints for photo in photos], (K,), np.bool_)
         self._discs = _joined([photo.discs for photo in photos], (3,), np.float32)
         self._disc_joints = _joined([photo.disc_joints for photo in photos], (K,), np.bool_)
-        known = np.maximum(self._labelled.sum(axis=1), 1)
+        known = self._labelled.sum(axis=1)
         self.centres = (self._xy * self._labelled[..., None]).sum(axis=1, dtype=np.float64) / known[:, None]
         """float64 (T, 2): mean of the labelled joints of each person, pixels of the photo."""
 

@@ -189,6 +189,21 @@ def test_a_photo_of_the_right_size_is_left_as_it_is(tmp_path: Path) -> None:
     assert not batch.labels.unknown.any()
 
 
+def test_pictures_are_not_laid_by_people_without_labels(tmp_path: Path) -> None:
+    """The only one of three who has a label is in the middle of each picture; the others have nothing but zeros."""
+    image = np.zeros((400, 400, 3), dtype=np.uint8)
+    photo = _photo(tmp_path / "a.png", image, xy=[[[0, 0], [0, 0]], [[260, 240], [0, 0]], [[0, 0], [0, 0]]])
+    photo = replace(photo, labelled=np.array([[False, False], [True, False], [False, False]]))
+    config = replace(STILL, min_zoom=4, max_zoom=4, person_centred=1, shift=0)
+    alone = replace(photo, xy=photo.xy[1:2], labelled=photo.labelled[1:2], area=photo.area[1:2])
+    batch, wanted = (_open([one], config, batch=32).batch(0) for one in (photo, alone))
+    assert batch.labels.labelled.tolist() == [[[True, False]]] * 32
+    np.testing.assert_allclose(batch.labels.xy[:, 0, 0], 11.5, atol=1e-4)  # of 24 cells
+    assert _equal(batch, wanted)
+    nobody = replace(photo, labelled=np.zeros_like(photo.labelled))
+    assert _open([nobody], config, batch=2).batch(0).labels.labelled.shape == (2, 0, 2)
+
+
 def test_colours(tmp_path: Path) -> None:
     """Grey pictures have no colour; brightness and contrast leave the order of pixels; empty parts stay grey."""
     image = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
