@@ -23,6 +23,7 @@ from posetrack_app.between import Between
 from posetrack_app.config import Settings
 from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
+from posetrack_app.formats.saving import alone_in
 from posetrack_app.journal import NAME, Journal, key_of
 from posetrack_app.report import RunReport, described, versions
 from posetrack_app.sink import Sink
@@ -62,7 +63,8 @@ def run(
         estimator: The network, made from the same settings; it may serve many inputs.
         opened: Called when the input is open; gives the function to call for each finished frame.
         tell: Called with a line where an earlier run goes on, or cannot, and where a live input breaks and is back.
-        kept: Folder in which what the network saw is kept until the run is complete; None: one inside of `folder`.
+        kept: Folder in which what the network saw is kept, for the caller to remove; None: one inside of `folder`,
+            which goes when the run is complete.
         status: Called before each finished frame of a live input with its age and the number of those dropped.
         show: Called with each drawn picture, uint8 (H, W, 3), RGB, from another thread.
 
@@ -77,7 +79,11 @@ def run(
     before = Counter(estimator.seconds)
     every = settings.network.every
     failure: BaseException | None = None
-    with open_reader(source, input_=settings.input, live=settings.live, tell=tell) as reader, until_signal(reader):
+    with (
+        open_reader(source, input_=settings.input, live=settings.live, tell=tell) as reader,
+        alone_in(folder),
+        until_signal(reader),
+    ):
         watch = Watch(reader) if isinstance(reader, LiveReader) else None
         progress = opened(reader.info)
         sink = Sink(
@@ -145,7 +151,10 @@ def run(
             report.write(folder)
         raise failure
     report.write(folder)
-    journal.remove()
+    if kept is None:
+        journal.remove()
+    else:
+        journal.flush()
     return report
 
 

@@ -138,7 +138,10 @@ class ParquetWriter:
     def close(self) -> None:
         """Complete the file under its final name."""
         self._finish()
-        self._partial.replace(self._path)
+        try:
+            self._partial.replace(self._path)
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror or error}") from None
 
     def abort(self) -> None:
         """Close the file so that it can be read, under its partial name."""

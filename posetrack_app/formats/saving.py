@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from posetrack_app.errors import OutputError
 
-__all__ = ["partial_of", "save_file", "save_folder", "saving"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["alone_in", "partial_of", "save_file", "save_folder", "saving"]
 
 
 def partial_of(path: Path) -> Path:
@@ -35,6 +40,44 @@ def saving(path: Path, *, complete: bool = True) -> Iterator[Path]:
             partial.replace(path)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let nobody else who asks write into a folder, which is made where it is missing.
+
+    The system ends this with the process, however it ends; where a disk cannot do it, everybody is let in.
+
+    Raises:
+        OutputError: somebody is writing there, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY) if sys.platform != "win32" else None
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+    try:
+        if handle is not None and not _locked(handle):
+            raise OutputError(f"another run is writing into {folder}; wait for it, or choose another --out")
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    """Whether nobody else has what is open here; True where the system cannot tell.
+
+    Windows has no such lock for a folder, but refuses by itself to rename what somebody else has open.
+    """
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:  # as on some disks of a network
+            return True
+    return True
 
 
 def save_file(path: Path, parts: Iterable[str]) -> None:

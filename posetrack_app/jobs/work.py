@@ -125,6 +125,7 @@ class _Attempt:
         except OSError as error:
             raise OutputError(f"cannot write {self._final}: {error.strerror or error}") from None
         with suppress(OSError):
+            shutil.rmtree(self._final / NAME, ignore_errors=True)
             (self._final / "job.json").unlink(missing_ok=True)
             for name in RESULTS:
                 partial_of(self._final / name).unlink(missing_ok=True)

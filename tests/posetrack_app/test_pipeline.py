@@ -213,6 +213,23 @@ def test_pictures_of_a_folder_keep_their_names(tmp_path: Path) -> None:
     assert [Path(name).name for name in names] == ["1.png", "2.png", "10.png"]
 
 
+def test_two_runs_do_not_write_into_one_folder(tmp_path: Path) -> None:
+    clip = draw(tmp_path / "walk.mp4", 20)
+    refused: list[str] = []
+
+    def again(frame: int) -> None:
+        with pytest.raises(OutputError) as raised:
+            run(clip, tmp_path / "out")
+        refused.append(str(raised.value))
+
+    report = run(clip, tmp_path / "out", estimator=PlantedEstimator(on_frame=again))
+    assert refused == [f"another run is writing into {tmp_path / 'out'}; wait for it, or choose another --out"] * 20
+    assert (report.complete, report.frames_written) == (True, 20)
+    with av.open(str(tmp_path / "out" / "tracked.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 20
+    assert run(clip, tmp_path / "out").complete
+
+
 def x_of(out: Path) -> dict[int, tuple[float, str]]:
     """Where the person of each frame is, and how the pose came to be."""
     rows = parquet.read(out / "poses.parquet")

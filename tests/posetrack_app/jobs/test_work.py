@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,19 @@ def test_an_input_under_way_twice_is_done_once_and_whole(job: Job) -> None:
     assert names(job.folder) == DATA
     assert [index for index, _, _ in parquet.read(job.folder / "poses.parquet")] == list(range(400))
     assert len(json.loads((job.folder / "poses.json").read_text())["images"]) == 400
+
+
+def test_results_that_cannot_be_put_in_their_place_cost_no_work_of_the_network(job: Job) -> None:
+    blocked = job.folder / "doubts.json" / "something"
+    blocked.mkdir(parents=True)
+    outcome = do(job)
+    assert outcome.state == "failed"
+    assert f"cannot write {job.folder}" in str(outcome.error)
+    shutil.rmtree(blocked.parent)
+    shown: list[int] = []
+    assert do(job, shown.append).frames == 400
+    assert shown == []
+    assert names(job.folder) == DATA
 
 
 def test_a_folder_that_cannot_be_made_is_a_failure(clips: Path, tmp_path: Path) -> None:
