@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.cluster_net import ClusterNetConfig
 from models.skeleton import COCO17
-from posetrack_app.appearance import SIZE
+from posetrack_app.appearance import SIZE, looks
 from posetrack_app.engines import TorchEngine
 from posetrack_app.errors import DeviceError, WeightsError
 from posetrack_app.estimator import Letterbox, PoseEstimator
@@ -113,6 +113,18 @@ def test_looks_do_not_depend_on_the_batch() -> None:
         assert a.appearance.any(axis=1).all()
         np.testing.assert_array_equal(a.appearance, b.appearance)
     assert len(together[5]) == 0
+
+
+def test_looks_are_those_of_the_pixels_where_people_are_found() -> None:
+    """In a frame that needs no scaling, with a colour of its own in each pixel."""
+    frame = with_blob(320, 256, 150.3, 60.8)
+    frame.image[..., 2] = np.random.default_rng(0).integers(0, 256, (256, 320))
+    estimator = PoseEstimator(engine=BlobEngine())
+    (poses,) = estimator.estimate([frame])
+    np.testing.assert_array_equal(
+        poses.appearance, looks(frame.image, poses.xy, poses.joint_score, skeleton=estimator.skeleton)
+    )
+    assert len(poses) == 1
 
 
 def test_frames_of_one_size_go_together_and_each_gets_its_own_people() -> None:

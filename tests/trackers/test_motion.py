@@ -96,6 +96,26 @@ def test_a_joint_found_later_moves_with_its_body_and_a_forgotten_one_starts_anew
     assert motion.known.tolist() == [[True, False]]
 
 
+def test_a_camera_that_turns_and_zooms_takes_everything_with_it() -> None:
+    """Places, velocities, and how sure both are: what is twice as large is known half as well in pixels."""
+    rng = np.random.default_rng(1)
+    motion = Motion(K)
+    motion.add(M)
+    motion.correct(
+        np.arange(M), rng.uniform(0, 100, (M, K, 2)), np.ones((M, K), bool), rng.uniform(1, 9, (M, K)), start=START
+    )
+    motion.velocity = rng.normal(0, 30, (M, K, 2))
+    motion.predict(0.1, acceleration=DENSITY, damping_seconds=0.3)
+    before = motion.xy.copy(), motion.velocity.copy(), motion.covariance.copy()
+    turn = 2.5 * np.array([[math.cos(0.7), -math.sin(0.7)], [math.sin(0.7), math.cos(0.7)]])
+    motion.move(np.column_stack([turn, [30.0, -8.0]]))
+    for m, k in np.ndindex(M, K):
+        np.testing.assert_allclose(motion.xy[m, k], turn @ before[0][m, k] + [30, -8])
+        np.testing.assert_allclose(motion.velocity[m, k], turn @ before[1][m, k])
+        for now, then in zip(motion.covariance[:, m, k], before[2][:, m, k], strict=True):
+            np.testing.assert_allclose(now * np.eye(2), turn @ (then * np.eye(2)) @ turn.T, atol=1e-9)
+
+
 def test_nobody() -> None:
     motion = Motion(17)
     motion.add(0)

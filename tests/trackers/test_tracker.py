@@ -487,6 +487,26 @@ def test_turning_and_zooming_of_the_camera_is_followed() -> None:
     assert all(ids(frame) == [0, 1] for frame in done + tracker.flush())
 
 
+@pytest.mark.parametrize("zoom", [0.25, 4.0])
+def test_a_zoom_changes_nothing_about_who_is_found_again(zoom: float) -> None:
+    """Somebody is hidden, meanwhile the camera zooms; how far away they are found again is a matter of body sizes."""
+    still, zoomed = [], []
+    for away in range(0, 2000, 100):
+        story = [[(0, 0, 0.9)]] * 10 + [[]] * 5 + [[(away, 0, 0.9)]] * 5
+        for scale, found in ((1.0, still), (zoom, zoomed)):
+            tracker = Tracker(CONFIG, sigmas=SIGMAS)
+            done: list[TrackedFrame] = []
+            for i, people in enumerate(story):
+                seen = poses([(x / 5, y, score) for x, y, score in people])
+                seen["xy"] = seen["xy"] * np.float32(5 * (scale if i >= 12 else 1))
+                camera = (scale if i == 12 else 1) * np.eye(2, 3)
+                done += tracker.update(index=i, seconds=i / 25, **seen, camera=camera)
+            found.append(ids((done + tracker.flush())[-1]))
+    assert zoomed == still
+    assert still[0] == [0]
+    assert still[-1] == [1]
+
+
 def test_a_wrong_camera_is_named() -> None:
     tracker = Tracker(CONFIG, sigmas=SIGMAS)
     with pytest.raises(ValueError, match=r"camera must be \(2, 3\)"):
@@ -520,6 +540,16 @@ def test_who_comes_back_elsewhere_after_long_is_known_by_appearance() -> None:
     assert ids(frames[-1]) == [1, 0]
     forgotten = track_looks([both] * 25 + [[]] * 200 + [[(1, 900.0)]] * 5, replace(CONFIG, recall_seconds=5.0))
     assert ids(forgotten[-1]) == [2]
+
+
+def test_who_is_known_by_appearance_stands_still_at_first() -> None:
+    """The way from where they were is no velocity: seen once, they are expected there again."""
+    frames = track_looks([[(0, 0.0)]] * 25 + [[]] * 30 + [[(0, 900.0)]] + [[]] * 3 + [[(0, 900.0)]] * 5)
+    gap = frames[56:59]
+    assert [frame.track_id.tolist() for frame in gap] == [[0]] * 3
+    assert all((frame.origin == COASTED).all() for frame in gap)
+    for frame in gap:
+        np.testing.assert_allclose(frame.xy[0], BODY + [900, 0], atol=1)
 
 
 def test_a_stranger_at_the_same_place_is_somebody_new() -> None:

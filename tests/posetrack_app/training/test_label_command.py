@@ -253,6 +253,21 @@ def test_what_was_broken_off_goes_on(
     assert not list(Path().glob("*.partial*"))
 
 
+def test_damage_costs_the_photo_that_it_hits(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        picture(f"photos/{number}.png", (20, 10))
+    use(monkeypatch, Ended(interrupted))
+    assert run("photos", "-o", "labels.json") == 130
+    journal = Path("labels.partial.jsonl")
+    head, first, *others = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([head, b"\0" * (len(first) - 1) + b"\n", *others]))
+    rest = Ended(lambda: None)
+    use(monkeypatch, rest)
+    assert run("photos", "-o", "labels.json") == 0
+    assert rest.seen == ["0.png", "3.png", "4.png"]
+    assert sorted(image["file_name"] for image in content()["images"]) == [f"{number}.png" for number in range(5)]
+
+
 def test_overwrite_begins_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
         picture(f"photos/{number}.png", (20, 10))
@@ -304,6 +319,17 @@ def test_boxes_hold_heads_and_feet_and_end_at_the_photo() -> None:
     # The area is that of the tracker: 1.8 spreads squared.
     spread = np.sqrt(((BODY - BODY.mean(axis=0)) ** 2).sum(axis=1).mean())
     assert inner["area"] == pytest.approx((1.8 * spread) ** 2, abs=0.06)
+
+
+def test_the_boxes_of_a_mirrored_photo_are_mirrored() -> None:
+    """Joints count from the centre of the first pixel, boxes from its corner."""
+    size = np.array([300, 240])
+    xy = np.stack([BODY + (100, 50), size - 1 - (BODY + (100, 50))]).astype(np.float32)
+    sure = np.ones((2, 17), dtype=bool)
+    taught = Taught(xy=xy, joint_score=0.5 * sure, score=np.array([0.5, 0.4], dtype=np.float32), sure=sure)
+    one, mirrored = (np.array(entry["bbox"]) for entry in to_annotations(taught, size=(300, 240), skeleton=COCO17))
+    np.testing.assert_allclose(mirrored[:2], size - (one[:2] + one[2:]), atol=0.02)
+    np.testing.assert_allclose(mirrored[2:], one[2:], atol=0.02)
 
 
 def test_thresholds_are_those_of_the_teacher(run: Run) -> None:

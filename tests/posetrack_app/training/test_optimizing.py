@@ -92,6 +92,25 @@ def test_the_average_is_a_weighted_mean_of_what_it_saw() -> None:
     assert result.weight.item() == pytest.approx(expected)
 
 
+def test_a_young_average_has_forgotten_where_the_weights_began() -> None:
+    """However long its memory: after 20 steps at the same place it is there; and a resumed one is as old as it was."""
+    network = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(network.weight, 0.0)
+    average = Average(network, keep=0.9999)
+    nn.init.constant_(network.weight, 1.0)
+    for _ in range(20):
+        average.update(network)
+    result = nn.Linear(1, 1, bias=False)
+    average.copy_to(result)
+    assert result.weight.item() > 0.99
+    resumed = Average(network, keep=0.9999)
+    resumed.load_state_dict(average.state_dict())
+    nn.init.constant_(network.weight, 2.0)
+    resumed.update(network)
+    resumed.copy_to(result)
+    assert 1.2 < result.weight.item() < 1.5  # a third of the way; one that is new goes nine tenths of it
+
+
 def test_the_average_has_the_running_statistics_too() -> None:
     network = nn.BatchNorm2d(2)
     average = Average(network, keep=0.0)
