@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -95,18 +96,15 @@ class LabelJournal:
         self.names.clear()
 
     def _read(self) -> Iterator[LabelledPhoto]:
-        """Photos from here on; a line that was broken off, the last one, is cut away."""
+        """Photos from here on; a last line that was broken off is cut away, other damage passed over."""
         decoder = msgspec.json.Decoder(LabelledPhoto)
         end = self._file.tell()
         for line in iter(self._file.readline, b""):
             if not line.endswith(b"\n"):
                 break
-            try:
-                photo = decoder.decode(line)
-            except msgspec.DecodeError:
-                break
             end += len(line)
-            yield photo
+            with suppress(msgspec.DecodeError):  # that photo is labelled once more
+                yield decoder.decode(line)
         self._file.seek(end)
         self._file.truncate()
 

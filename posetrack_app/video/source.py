@@ -143,7 +143,7 @@ def _folder(folder: Path, text: str) -> list[Source]:
     videos = [path for path in inside if _is(path, _VIDEOS)]
     found = [Source(location=str(path), kind="video", name=_safe(path.stem)) for path in videos]
     if pictures or not found:
-        found.insert(0, Source(location=text, kind="images", name=_safe(folder.resolve().name), files=pictures))
+        found.insert(0, Source(location=text, kind="images", name=_safe(_name_of(folder)), files=pictures))
     return found
 
 
@@ -152,7 +152,12 @@ def _sequence(folder: Path, pictures: Iterable[Path]) -> Source:
     files = tuple(sorted(set(pictures), key=natural_order))
     if len(files) == 1:
         return Source(location=str(files[0]), kind="images", name=_safe(files[0].stem), files=files)
-    return Source(location=str(folder), kind="images", name=_safe(folder.resolve().name), files=files)
+    return Source(location=str(folder), kind="images", name=_safe(_name_of(folder)), files=files)
+
+
+def _name_of(folder: Path) -> str:
+    """As the user calls it, also where it is a link to a folder of another name; `.` and `..` are no names."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
 
 
 def _is(path: Path, kind: re.Pattern[str]) -> bool:

@@ -126,6 +126,15 @@ def test_without_ground_truth_the_folders_say_it(frames: Path, tmp_path: Path) -
     assert [line for line in check(tmp_path / "s.zip") if "000022117" in line] == check(tmp_path / "s.zip") != []
 
 
+def test_links_to_folders_of_one_name_are_sequences_by_their_own_names(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    for name in ("000011_mpii_test", "000022_mpii_test"):
+        draw(tmp_path / name / "pictures", [f"{number:06d}.jpg" for number in range(3)])
+        (tmp_path / "frames" / name).symlink_to(tmp_path / name / "pictures")
+    assert submit(tmp_path / "frames", tmp_path / "s.zip").sequences == 2
+    assert names_in(tmp_path / "s.zip") == ["000011_mpii_test.json", "000022_mpii_test.json"]
+
+
 def test_a_failing_sequence_does_not_lose_the_others(frames: Path, gt: Path, tmp_path: Path) -> None:
     draw(tmp_path / "frames" / "000010_mpii_test", ["000000.jpg"], ground=255)
     posetrack2018.write(gt / "000010_mpii_test.json", truth("000010_mpii_test", [0]))
