@@ -32,13 +32,15 @@ def export(
 ) -> None:
     """Write saved poses in the form of another program."""
     from posetrack_app.formats.reading import read_poses, table_of
+    from posetrack_app.formats.saving import partial_of
     from posetrack_app.formats.writing import default_path, write_poses
 
     if not 0 < rate < 1e6:
         raise UsageError(f"--rate is {rate:g}, it must be above 0 and below a million")
     sequence = read_poses(poses, rate=rate)
     path = out if out is not None else default_path(poses, form)
-    if path.exists() and path.samefile(table_of(poses) or poses):
+    source = table_of(poses) or poses
+    if any(place.exists() and place.samefile(source) for place in (path, partial_of(path))):
         raise UsageError(f"{path} is what the poses were read from; --out writes elsewhere")
     write_poses(path, sequence, form, overwrite=overwrite, source=poses)
     people = {int(track) for frame in sequence.frames for track in frame.poses.track_id if track >= 0}

@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from models.skeleton import SKELETONS, Skeleton
-from posetrack_app.errors import InputError
+from posetrack_app.errors import InputError, OutputError
 from posetrack_app.formats.assembly import MAX_FRAMES
 from posetrack_app.formats.saving import saving
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
@@ -39,6 +39,7 @@ COLUMNS = {
 }
 """Columns and their types; a file that is read may have others beside them."""
 
+_RAW = ("raw_x", "raw_y")
 _ORIGINS = {origin.name.lower(): int(origin) for origin in Origin}
 
 # Positions and scores are below this, so that float32 has a number for them; NaN is refused by the same comparison.
@@ -113,19 +114,20 @@ def write(path: Path, sequence: PoseSequence) -> None:
 
 
 def convert(path: Path, table: Path) -> None:
-    """Write all columns of a Parquet table of ours, also those of the places before smoothing where it has them.
+    """Write a Parquet table of ours: the columns of `COLUMNS`, and the places before smoothing where it has them.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    with saving(path) as partial, pq.ParquetFile(table) as source:
-        columns = [
-            pa.field(field.name, pa.string() if pa.types.is_dictionary(field.type) else field.type)
-            for field in source.schema_arrow
-        ]
-        with pa.csv.CSVWriter(partial, pa.schema(columns), write_options=_OPTIONS) as file:
-            for group in range(source.num_row_groups):
-                file.write_table(source.read_row_group(group).cast(pa.schema(columns)))
+    try:
+        with saving(path) as partial, pq.ParquetFile(table) as source:
+            kinds = COLUMNS | {name: pa.float32() for name in _RAW if name in source.schema_arrow.names}
+            schema = pa.schema(list(kinds.items()))
+            with pa.csv.CSVWriter(partial, schema, write_options=_OPTIONS) as file:
+                for group in range(source.num_row_groups):
+                    file.write_table(source.read_row_group(group, columns=list(kinds)).select(list(kinds)).cast(schema))
+    except pa.ArrowException as error:
+        raise OutputError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
 
 
 def _rows(frames: list[PosedFrame], skeleton: Skeleton, schema: pa.Schema) -> pa.Table:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ from posetrack_app.formats import coco_results, csv_table, cvat, mot, openpose, 
 from posetrack_app.formats.forms import Form
 from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
 from posetrack_app.formats.reading import table_of
+from posetrack_app.formats.saving import partial_of, saving
 from posetrack_app.formats.sequence import PoseSequence
 
 __all__ = ["default_path", "write_poses"]
@@ -64,14 +67,15 @@ def default_path(poses: Path, form: Form) -> Path:
 def write_poses(
     path: Path, sequence: PoseSequence, form: Form, *, overwrite: bool = False, source: Path | None = None
 ) -> None:
-    """Write the people of a video; nothing is under its final name before it is complete.
+    """Write the people of a video; the folder that it lies in is made, and nothing is left of what fails.
 
     Args:
         path: a file, or for `openpose` and `trc` a folder.
         sequence: what to write.
         form: what as.
         overwrite: replace a file; in a folder, the files of the form.
-        source: where it was read from: of a Parquet table, or a run's folder, CSV gets every column.
+        source: where it was read from: of a Parquet table, or a run's folder, CSV and Parquet also get the places
+            before smoothing.
 
     Raises:
         OutputError: it is there already, or cannot be written.
@@ -88,7 +92,33 @@ def write_poses(
     if taken and not overwrite:
         raise OutputError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
     table = None if source is None else table_of(source)
-    if form == "csv" and table is not None:
-        csv_table.convert(path, table)
-    else:
-        writer.write(path, sequence)
+    partial = partial_of(path) if writer.pattern is None else path.with_name(f"{path.name}.partial")
+    with _whole(path, partial):
+        if form == "csv" and table is not None:
+            csv_table.convert(path, table)
+        elif form == "parquet" and table is not None:
+            with saving(path) as copy:
+                shutil.copyfile(table, copy)
+        else:
+            writer.write(path, sequence)
+
+
+@contextmanager
+def _whole(path: Path, partial: Path) -> Iterator[None]:
+    """Make the folder of a path; where the block fails, remove that again, and what was written at `partial`."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        with suppress(OSError):
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            else:
+                partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise OutputError(f"cannot make the folder {path.parent}: {error.strerror or error}") from None
+        raise
