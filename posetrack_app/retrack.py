@@ -29,7 +29,8 @@ from posetrack_app.formats.saving import saving
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Poses
 from trackers.doubts import Doubt, find_doubts
-from trackers.refine import refine
+from trackers.refine import RefineConfig, refine
+from trackers.smoothing import carries, usual_rate
 from trackers.table import OBSERVED, TrackTable
 from trackers.tracker import Tracker
 
@@ -62,6 +63,9 @@ class Retracked:
 
     steps: list[dict[str, Any]]
     """What was done, in order: name, parameters and counts of what changed."""
+
+    warnings: list[str]
+    """What its user should know, a line each."""
 
 
 def read_saved(path: Path, *, rate: float = 25.0) -> SavedPoses:
@@ -150,7 +154,18 @@ def retrack(
         steps.append({"name": "edits", "parameters": parameters, "changed": {"edits": len(done)}})
     table, refined = refine(table, settings.refine, groups=side_groups(sequence.skeleton))
     steps += [step.as_dict() for step in refined]
-    return Retracked(sequence_of(table, sequence), table, steps)
+    return Retracked(sequence_of(table, sequence), table, steps, _warnings(table, settings.refine))
+
+
+def _warnings(table: TrackTable, config: RefineConfig) -> list[str]:
+    """What was asked for and cannot be."""
+    rate = usual_rate(table.times)
+    if config.smooth not in ("butterworth", "savgol") or carries(rate, config.cutoff_hz):
+        return []
+    return [
+        f"{config.smooth} with a cutoff of {config.cutoff_hz:g} Hz changes nothing at {rate:.4g} frames/s: "
+        f"the cutoff must be below {rate / 2:.4g} Hz"
+    ]
 
 
 def side_groups(skeleton: Skeleton) -> list[list[tuple[int, int]]]:
@@ -209,6 +224,7 @@ def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) ->
         "people": len(table.ids),
         "poses": len(table),
         "steps": result.steps,
+        "warnings": result.warnings,
     }
     with saving(folder / "retrack.json") as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

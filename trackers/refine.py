@@ -54,7 +54,7 @@ class RefineConfig:
 
     cutoff_hz: float = 6.0
     """Movements quicker than this are taken for tremor: 6 suits walking, 10 to 15 sports. Near 0 nothing moves any
-    more; at half of the frame rate nothing is smoothed."""
+    more; from half of the frame rate on Butterworth and Savitzky-Golay change nothing."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""

@@ -11,12 +11,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicSpline
+from scipy.optimize import brentq
 from scipy.signal import butter, sosfiltfilt
 
 from trackers.oks import Array, Mask, body_size
 from trackers.table import Rows, TrackTable
 
-__all__ = ["OneEuro", "Smoothing", "butterworth", "savitzky_golay", "smooth"]
+__all__ = ["OneEuro", "Smoothing", "butterworth", "carries", "savitzky_golay", "smooth", "usual_rate"]
 
 Smoothing = Literal["none", "butterworth", "savgol", "one-euro"]
 
@@ -34,6 +35,12 @@ FEWEST = 5
 
 DEGREE = 2
 """Of Savitzky-Golay's polynomials."""
+
+GAIN = 0.5**0.5
+"""What is left of a movement at the cutoff."""
+
+ROUNDING = 1e-6
+"""Cutoffs this near to half of the frame rate count as it: times are rounded."""
 
 ONE_EURO_BETA = 5.0
 """Hertz by which the cutoff of One-Euro rises for each body size a second."""
@@ -59,10 +66,10 @@ def butterworth(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
     regular = bool((np.abs(steps - step) <= UNEVEN * step).all())
     grid = seconds if regular else np.linspace(seconds[0], seconds[-1], round((seconds[-1] - seconds[0]) / step) + 1)
     rate = (len(grid) - 1) / (grid[-1] - grid[0])
-    corrected = np.tan(np.pi * cutoff_hz / rate) / (2 ** (1 / PASSES) - 1) ** 0.25 if cutoff_hz < rate / 2 else np.inf
-    share = 2 * np.arctan(corrected) / np.pi  # of the Nyquist frequency
-    if len(grid) < FEWEST or not 0 < share < 1:
+    if len(grid) < FEWEST or not carries(rate, cutoff_hz):
         return values.copy()
+    corrected = np.tan(np.pi * cutoff_hz / rate) / (2 ** (1 / PASSES) - 1) ** 0.25
+    share = 2 * np.arctan(corrected) / np.pi  # of the Nyquist frequency
     sections = butter(2, share, output="sos")
     even = values if regular else CubicSpline(seconds, values)(grid)
     pad = min(len(grid) - 1, round(rate / cutoff_hz) + 3)
@@ -74,8 +81,10 @@ def butterworth(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
 def savitzky_golay(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
     """Savitzky-Golay: each value from the parabola through its neighbours, by least squares, at the true times.
 
-    The window is the one that leaves about 1 / sqrt(2) of a movement of `cutoff_hz`; near the ends the first and the
-    last window serve. On regular times this is `scipy.signal.savgol_filter`.
+    The gain at `cutoff_hz` is 1 / sqrt(2): whole windows would allow a few cutoffs only, so the outermost samples
+    count in part. Where they count whole, on regular times, this is `scipy.signal.savgol_filter`. Near the ends the
+    first and the last window serve; there the samples that are farthest from the end count in part. A cutoff that the
+    rate cannot carry changes nothing.
 
     Args:
         seconds: (n,), ascending.
@@ -84,31 +93,58 @@ def savitzky_golay(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
     """
     n = len(seconds)
     step = float(np.median(np.diff(seconds))) if n > 1 else 1.0
-    half = _half_window(2 * np.pi * cutoff_hz * step, (n - 1) // 2)
-    window = 2 * half + 1
-    if n < FEWEST or window <= DEGREE + 1:
+    if n < FEWEST or not carries(1 / step, cutoff_hz):
         return values.copy()
-    first = np.clip(np.arange(n) - half, 0, n - window)
+    half, part = _window(2 * np.pi * cutoff_hz * step, (n - 1) // 2)
+    window = 2 * half + 1
+    ahead = np.arange(n) - half
+    first = np.clip(ahead, 0, n - window)
     inside = first[:, None] + np.arange(window)  # (n, window)
+    root = np.ones((3, window))  # of what the samples count: at the beginning, in the middle, at the end
+    root[0, -2:] = root[1, [0, -1]] = root[2, :2] = part**0.5
+    root = root[1 + np.sign(ahead - first)]  # (n, window)
     time = (seconds[inside] - seconds[:, None]) / (half * step)
     powers = time[..., None] ** np.arange(DEGREE + 1)  # (n, window, degree + 1)
-    weight = np.linalg.pinv(powers)[:, 0]  # the polynomial's value at time 0
+    weight = np.linalg.pinv(root[..., None] * powers)[:, 0] * root  # the polynomial's value at time 0
     result: Array = np.einsum("nw,nwc->nc", weight, values[inside])
     return result
 
 
-def _half_window(turn: float, most: int) -> int:
-    """Half of the window of a parabola whose gain at `turn` radians a sample is nearest to 1 / sqrt(2)."""
-    half, gain = 1, 1.0  # a parabola goes through three points
-    while half < most:
-        m = half + 1
-        k = np.arange(-m, m + 1)
-        weight = 3 * (3 * m * m + 3 * m - 1 - 5 * k * k) / ((2 * m - 1) * (2 * m + 1) * (2 * m + 3))
-        longer = float((weight * np.cos(turn * k)).sum())
-        if abs(longer - 0.5**0.5) > abs(gain - 0.5**0.5):
-            break
-        half, gain = m, longer
-    return half
+def _window(turn: float, most: int) -> tuple[int, float]:
+    """Half of a parabola's window that leaves `GAIN` of `turn` radians a sample, and what its outermost samples count.
+
+    Where `most` is too little for that, all of the longest window.
+    """
+    half = 2  # a parabola goes through three points
+    while half < most and _gain(half, 1.0, turn) > GAIN:
+        half += 1
+    if _gain(half, 1.0, turn) >= GAIN:
+        return half, 1.0
+    return half, float(brentq(lambda part: _gain(half, part, turn) - GAIN, 0.0, 1.0))
+
+
+def _gain(half: int, part: float, turn: float) -> float:
+    """What the middle of a parabola by least squares leaves of `turn` radians a sample."""
+    k = np.arange(-half, half + 1)
+    count = np.where(abs(k) == half, part, 1.0)
+    zeroth, second, fourth = count.sum(), (count * k**2).sum(), (count * k**4).sum()
+    weight = count * (fourth - second * k**2) / (zeroth * fourth - second**2)
+    return float((weight * np.cos(turn * k)).sum())
+
+
+def carries(rate: float, cutoff_hz: float) -> bool:
+    """Whether Butterworth and Savitzky-Golay change anything: a rate tells movements of less than half of it.
+
+    >>> carries(30.0, 12.0), carries(30.0, 15.0)
+    (True, False)
+    """
+    return cutoff_hz < rate / 2 * (1 - ROUNDING)
+
+
+def usual_rate(times: Array) -> float:
+    """Frames a second of (T,) times in seconds; infinite where fewer than two are apart."""
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    return 1 / step if step > 0 else np.inf
 
 
 class OneEuro:
@@ -168,7 +204,7 @@ def smooth(table: TrackTable, *, method: Smoothing, cutoff_hz: float) -> tuple[T
     What was smoothed before is smoothed anew from its raw values, so that smoothing twice is smoothing once.
 
     Returns:
-        The table, and how many joints were smoothed and how many were in runs too short for it.
+        The table, and how many joints have another place now and how many were in runs too short for that.
     """
     xy = np.where(np.isnan(table.raw_xy), table.xy, table.raw_xy)
     raw = np.full_like(xy, np.nan)
@@ -193,7 +229,7 @@ def smooth(table: TrackTable, *, method: Smoothing, cutoff_hz: float) -> tuple[T
                 seconds = table.times[table.frame[part]]
                 result[at] = _filtered(method, seconds, values, size[part], cutoff_hz)
                 raw[at] = xy[at]
-                done += len(part) * len(joints)
+                done += int((result[at] != xy[at]).any(axis=-1).sum())
     return replace(table, xy=result, raw_xy=raw), {"joints": done, "too_short": short}
 
 

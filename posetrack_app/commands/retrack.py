@@ -117,6 +117,8 @@ def retrack(
             counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in step["changed"].items())
             print(f"  {step['name']}: {counts}")
         print(f"  doubts: {len(doubts)}")
+        for warning in result.warnings:
+            print(f"  warning: {warning}")
     if video is not None:
         _draw(result.sequence, _source(video), folder / "tracked.mp4", settings, quiet=quiet)
 

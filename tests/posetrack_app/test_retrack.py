@@ -240,6 +240,18 @@ def test_the_commands(folder: Path, tmp_path: Path) -> None:
         call("retrack", folder, "--edits", edits, "--overwrite")
 
 
+@pytest.mark.parametrize("method", ["butterworth", "savgol"])
+def test_a_cutoff_that_the_rate_cannot_carry_is_told(method: str, folder: Path) -> None:
+    out = call("retrack", folder, "--smooth", method, "--cutoff", "12.5")
+    warning = f"{method} with a cutoff of 12.5 Hz changes nothing at 25 frames/s: the cutoff must be below 12.5 Hz"
+    assert out.splitlines()[-1] == f"  warning: {warning}"
+    told = json.loads((folder / "retracked" / "retrack.json").read_text())
+    assert told["warnings"] == [warning]
+    assert told["steps"][-1]["changed"]["joints"] == 0
+    assert "warning" not in call("retrack", folder, "--smooth", method, "--cutoff", "12.4", "--overwrite")
+    assert json.loads((folder / "retracked" / "retrack.json").read_text())["steps"][-1]["changed"]["joints"] > 1000
+
+
 def test_a_table_of_an_older_version_has_no_raw_values(tmp_path: Path) -> None:
     writer = ParquetWriter(tmp_path / "poses.parquet", skeleton=COCO17, video="x", width=400, height=400)
     for frame in tracked(5).frames:

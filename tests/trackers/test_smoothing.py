@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.signal import butter, filtfilt, savgol_filter
+from scipy.signal import butter, filtfilt, freqz, savgol_coeffs, savgol_filter
 
-from trackers.smoothing import OneEuro, butterworth, savitzky_golay, smooth
+from trackers.smoothing import OneEuro, butterworth, carries, savitzky_golay, smooth, usual_rate
 from trackers.table import TrackTable
 
 RATE = 50.0
@@ -48,12 +48,57 @@ def test_butterworth_has_its_cutoff_where_it_is_asked_for_and_is_scipys() -> Non
     assert gain(butterworth(np.arange(2000) / RATE, tone, cutoff_hz=6.0), tone) == pytest.approx(0.5**0.5, abs=0.002)
 
 
-@pytest.mark.parametrize("length", [5, 6, 20, 200])
-def test_savitzky_golay_on_regular_times_is_scipys(length: int) -> None:
-    values = np.random.default_rng(length).normal(size=(length, 3)).cumsum(axis=0)
-    ours = savitzky_golay(np.arange(length) / RATE, values, cutoff_hz=5.0)
-    windows = range(5, length + 1, 2)
-    assert any(np.allclose(ours, savgol_filter(values, window, 2, axis=0)) for window in windows)
+@pytest.mark.parametrize("window", [5, 7, 11, 25])
+def test_savitzky_golay_on_regular_times_is_scipys_where_a_whole_window_has_the_cutoff(window: int) -> None:
+    hertz = np.linspace(0, RATE / 2, 200_001)
+    _, response = freqz(savgol_coeffs(window, 2), worN=hertz, fs=RATE)
+    cutoff = float(hertz[np.flatnonzero(np.abs(response) < 0.5**0.5)[0]])
+    for length in (window, window + 1, 200):
+        values = np.random.default_rng(length).normal(size=(length, 3)).cumsum(axis=0)
+        ours = savitzky_golay(np.arange(length) / RATE, values, cutoff_hz=cutoff)
+        assert ours == pytest.approx(savgol_filter(values, window, 2, axis=0), abs=1e-3)
+
+
+@pytest.mark.parametrize("cutoff", [0.7, 2.0, 5.9, 6.0, 8.0, 12.0, 14.5])
+def test_savitzky_golay_has_its_cutoff_where_it_is_asked_for(cutoff: float) -> None:
+    """By its answer to an impulse: as much of the cutoff as of Butterworth's stays, of all that is slower more."""
+    seconds = np.arange(501) / 30
+    impulse = np.zeros((501, 1))
+    impulse[250] = 1
+    answer = savitzky_golay(seconds, impulse, cutoff_hz=cutoff)[:, 0]
+    assert answer == pytest.approx(answer[::-1], abs=1e-9)  # without delay
+    hertz = np.linspace(0, cutoff, 200)
+    left = (answer * np.cos(2 * np.pi * hertz[:, None] * (seconds - seconds[250]))).sum(axis=1)
+    assert left[0] == pytest.approx(1)
+    assert left[-1] == pytest.approx(0.5**0.5, abs=1e-6)
+    assert (left[:-1] > left[-1]).all()
+
+
+@pytest.mark.parametrize("cutoff", [2.0, 7.0, 7.3, 12.0])
+def test_savitzky_golay_is_a_weighted_parabola_and_calm_at_the_ends(cutoff: float) -> None:
+    n = 40
+    seconds = (np.arange(n) + np.random.default_rng(7).uniform(-0.3, 0.3, n)) / 30
+    weight = savitzky_golay(seconds, np.eye(n), cutoff_hz=cutoff)  # (of, from)
+    for degree in range(3):
+        assert weight @ seconds**degree == pytest.approx(seconds**degree, abs=1e-8)
+    assert (weight**2).sum(axis=1).max() <= 1 + 1e-9  # no sample trembles more than it did
+    used = np.flatnonzero(np.abs(weight[20]) > 1e-9)
+    value = np.random.default_rng(8).normal(size=n)
+    step = float(np.median(np.diff(seconds)))
+    part = _part(len(used), 2 * np.pi * cutoff * step)
+    count = np.array([part, *np.ones(len(used) - 2), part])
+    parabola = np.polyfit(seconds[used] - seconds[20], value[used], 2, w=np.sqrt(count))
+    assert (weight @ value)[20] == pytest.approx(parabola[-1], abs=1e-4)
+
+
+def _part(window: int, turn: float) -> float:
+    """What the outermost samples count, by trying: polyfit gives the parabola's value in the middle of a cosine."""
+    k = np.arange(window) - window // 2
+    parts = np.linspace(0, 1, 2001)[1:]
+    left = [
+        np.polyfit(k, np.cos(turn * k), 2, w=np.sqrt(np.where(abs(k) == window // 2, part, 1)))[-1] for part in parts
+    ]
+    return float(np.interp(-(0.5**0.5), -np.array(left), parts))
 
 
 @pytest.mark.parametrize("method", [butterworth, savitzky_golay])
@@ -74,6 +119,15 @@ def test_what_the_rate_cannot_carry_changes_nothing(method: object) -> None:
     values = np.random.default_rng(0).normal(size=(50, 2))
     for cutoff in (RATE / 2, RATE, 1e6):
         assert (method(np.arange(50) / RATE, values, cutoff_hz=cutoff) == values).all()  # type: ignore[operator]
+        assert not carries(usual_rate(np.arange(50) / RATE), cutoff)
+
+
+@pytest.mark.parametrize("method", ["butterworth", "savgol"])
+def test_where_nothing_changed_nothing_is_counted(method: str) -> None:
+    before = noisy(40)
+    after, counts = smooth(before, method=method, cutoff_hz=12.5)  # type: ignore[arg-type]
+    assert (after.xy == before.xy).all()
+    assert counts == {"joints": 0, "too_short": 0}
 
 
 @given(
@@ -153,11 +207,12 @@ def noisy(frames: int, *, holes: tuple[int, ...] = (), track: int = 0) -> TrackT
 def test_raw_values_stay_and_smoothing_twice_is_smoothing_once(method: str) -> None:
     before = noisy(40, holes=(10, 11))
     once, counts = smooth(before, method=method, cutoff_hz=3.0)  # type: ignore[arg-type]
-    assert counts == {"joints": 78, "too_short": 0}
+    changed = (once.xy != before.xy).any(axis=-1)
+    assert counts == {"joints": int(changed.sum()), "too_short": 0}
     assert (once.raw_xy[before.found] == before.xy[before.found]).all()
     assert np.isnan(once.raw_xy[~before.found]).all()
     assert (once.xy[~before.found] == 0).all()
-    assert (once.xy != before.xy)[before.found].any(axis=1).mean() > 0.9
+    assert changed[before.found].mean() > 0.9
     twice, _ = smooth(once, method=method, cutoff_hz=3.0)  # type: ignore[arg-type]
     assert (twice.xy == once.xy).all()
     back, _ = smooth(once, method="none", cutoff_hz=3.0)
