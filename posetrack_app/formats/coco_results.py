@@ -3,6 +3,9 @@
 Keypoints of COCO are numbers of pixels from 0, so (0, 0) is the centre of the top left pixel, as with us. Boxes count
 from its corner, half a pixel more. Times, frames without people at the end and the size of the picture are lost.
 
+People of pictures in a folder also have `file_name`, and the number of their frame from 0 as `frame_index`: `image_id`
+is then the picture's own number. COCO's readers do not look at them.
+
 AlphaPose writes the same list with a file's name for `image_id` and the identity as `idx`; both are read.
 """
 
@@ -35,10 +38,12 @@ class _Result(msgspec.Struct, frozen=True):
     category_id: Whole = _PERSON
     track_id: Whole | None = None
     idx: Any = None
+    frame_index: Any = None
+    file_name: Any = None
 
 
 def read(path: Path, *, rate: float = 25.0) -> PoseSequence:
-    """The people of a video: `image_id` is the number of the frame, from 0.
+    """The people of a video: `image_id` is the number of the frame, from 0, where no `frame_index` is.
 
     Raises:
         InputError: no such file, no JSON, or not of this form; names the person and the field.
@@ -56,6 +61,7 @@ def parse(data: bytes, *, path: Path, rate: float) -> PoseSequence:
     # The third number is a score, or a flag, or 0 throughout, since COCO's own evaluation does not look at it.
     flagged = any(value > 0 for result in results for value in result.keypoints[2::3])
     draft = Draft(path)
+    names: dict[int, str] = {}
     for number, result in enumerate(results):
         if result.category_id != _PERSON:
             continue
@@ -68,17 +74,21 @@ def parse(data: bytes, *, path: Path, rate: float) -> PoseSequence:
             points = [
                 float(bool(points[i - 2] or points[i - 1])) if i % 3 == 2 else value for i, value in enumerate(points)
             ]
-        frame = _frame(result.image_id)
+        frame = _number(result.image_id) if result.frame_index is None else _whole(result.frame_index)
         if frame is None:
-            raise InputError(f"{path}: {place}: `image_id` {result.image_id!r} is no number of a frame from 0")
+            name = "image_id" if result.frame_index is None else "frame_index"
+            raise InputError(f"{path}: {place}: `{name}` {getattr(result, name)!r} is no number of a frame from 0")
+        if isinstance(result.file_name, str):
+            names[frame] = result.file_name
         draft.add(place, frame, points, track=_track(result), score=result.score)
-    return draft.finish(coco_first(draft.joints or 17) or (), rate=rate)
+    return draft.finish(coco_first(draft.joints or 17) or (), rate=rate, names=names)
 
 
 def write(path: Path, sequence: PoseSequence) -> None:
     """Write the people of a video.
 
-    `image_id` is the number in the frame's file name where all frames have such names, else the index of the frame.
+    `image_id` is the number in the frame's file name where all frames with people have such names, else the index of
+    the frame.
     The third number of a joint is its score; joints that were not found are 0, 0, 0. `track_id` is the identity.
 
     Raises:
@@ -113,6 +123,7 @@ def _people(image_id: int, frame: PosedFrame, sequence: PoseSequence) -> Iterato
     for keypoints, score, box, track in zip(points.reshape(-1, 51).tolist(), scores, boxes, tracks, strict=True):
         person = {
             "image_id": image_id,
+            **({"file_name": frame.name, "frame_index": frame.index} if frame.name is not None else {}),
             "category_id": _PERSON,
             "keypoints": keypoints,
             "score": score,
@@ -131,15 +142,21 @@ def _boxes(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _image_ids(frames: list[PosedFrame]) -> list[int]:
-    """A number for each frame, all different."""
+    """A number for each frame, all different where people are."""
     named = [None if frame.name is None else numbered(Path(frame.name).stem) for frame in frames]
-    ids = [number for number in named if number is not None]
-    return ids if len(set(ids)) == len(frames) else [frame.index for frame in frames]
+    used = [number for number, frame in zip(named, frames, strict=True) if len(frame.poses)]
+    if None in used or len(set(used)) < len(used):
+        return [frame.index for frame in frames]
+    return [frame.index if number is None else number for number, frame in zip(named, frames, strict=True)]
 
 
-def _frame(image_id: int | str) -> int | None:
-    number = numbered(Path(image_id).stem) if isinstance(image_id, str) else image_id
-    return number if number is not None and 0 <= number < MAX_FRAMES else None
+def _number(image_id: int | str) -> int | None:
+    return _whole(numbered(Path(image_id).stem) if isinstance(image_id, str) else image_id)
+
+
+def _whole(number: object) -> int | None:
+    """A number that a frame can have, or None."""
+    return number if isinstance(number, int) and 0 <= number < MAX_FRAMES else None
 
 
 def _track(result: _Result) -> int | None:

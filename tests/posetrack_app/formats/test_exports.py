@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,23 @@ def test_coco_images_are_numbered_as_their_files_are(tmp_path: Path) -> None:
     named = [PosedFrame(frame.index, 0.0, frame.poses, f"{7 + frame.index:012d}.jpg") for frame in clip.frames]
     path = written(tmp_path, "coco", PoseSequence("c", COCO17, 0, 0, named))
     assert [person["image_id"] for person in json.loads(path.read_text())] == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("first", "ids"), [(100, [100, 102]), (10**10, [10**10, 10**10 + 2])], ids=["numbers", "numbers beyond frames"]
+)
+def test_numbered_pictures_come_back_from_coco(first: int, ids: list[int], tmp_path: Path) -> None:
+    clip = sequence([2, 0, 1, 0])
+    names = [f"{first + frame.index:06d}.png" for frame in clip.frames]
+    named = [replace(frame, name=name) for frame, name in zip(clip.frames, names, strict=True)]
+    back = read_poses(written(tmp_path, "coco", replace(clip, frames=named)), rate=5)
+    assert [frame.name for frame in back.frames] == [names[0], None, names[2]]
+    assert [frame.seconds for frame in back.frames] == [0, 0.2, 0.4]
+    for frame, before in zip(back.frames, clip.frames[:3], strict=True):
+        np.testing.assert_array_equal(frame.poses.track_id, before.poses.track_id)
+    write_poses(tmp_path / "again.json", back, "coco")
+    assert (tmp_path / "again.json").read_text() == (tmp_path / "coco").read_text()
+    assert sorted({person["image_id"] for person in json.loads((tmp_path / "again.json").read_text())}) == ids
 
 
 def test_openpose_folder_is_laid_out_as_openpose_does(tmp_path: Path) -> None:
@@ -335,5 +353,5 @@ def test_errors_of_writing(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder; --out must name a file for mot"):
         write_poses(tmp_path, sequence([1]), "mot")
     for form in ("coco", "openpose", "csv", "trc", "mot", "cvat", "posetrack2017"):
-        with pytest.raises(OutputError, match="cannot write"):
-            write_poses(tmp_path / "no" / "where", sequence([1]), form)  # type: ignore[arg-type]
+        with pytest.raises(OutputError, match="cannot make the folder"):
+            write_poses(tmp_path / "file" / "where", sequence([1]), form)  # type: ignore[arg-type]

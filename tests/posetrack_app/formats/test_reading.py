@@ -194,6 +194,7 @@ NESTED = [[ultralytics_person()]]
         (json.dumps([coco_person(0, score="high")]), r"expected `float \| null`, got `str`, at `\[0\].score`"),
         (json.dumps([coco_person(0), {"image_id": 0}]), r"missing required field `keypoints`, at `\[1\]`"),
         (json.dumps([coco_person(10**10)]), r"\[0\]: `image_id` 10000000000 is no number of a frame"),
+        (json.dumps([coco_person(7, frame_index=-1)]), r"\[0\]: `frame_index` -1 is no number of a frame"),
         (json.dumps([coco_person("photo")]), r"\[0\]: `image_id` 'photo' is no number of a frame"),
         (json.dumps([coco_person(0, keypoints=[1.0] * 50)]), r"\[0\]: `keypoints` has 50 numbers, 51 are three"),
         (json.dumps([coco_person(0), coco_person(0, keypoints=flat(26))]), r"\[1\] has 26 joints, \[0\] has 17"),
