@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from models.skeleton import SKELETONS, Skeleton
-from posetrack_app.errors import InputError, OutputError
+from posetrack_app.errors import InputError, OutputError, some_of
 from posetrack_app.formats.saving import partial_of
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Origin, Poses
@@ -43,6 +43,9 @@ SCHEMA = pa.schema(
     ]
 )
 """Types of the columns; x, y in pixels of the upright frame, (0, 0) the centre of its top left pixel."""
+
+MERGED = "video"
+"""Column that tables of many inputs have beside these: the folder of each."""
 
 _RAW = [pa.field("raw_x", pa.float32()), pa.field("raw_y", pa.float32())]
 
@@ -321,10 +324,20 @@ def _skeleton_of(file: pq.ParquetFile, path: Path) -> Skeleton:
     """The skeleton of a table that is one of ours."""
     missing = set(SCHEMA.names) - set(file.schema_arrow.names)
     name = (file.metadata.metadata or {}).get(b"skeleton", b"").decode()
+    if not missing and not name and MERGED in file.schema_arrow.names:
+        raise InputError(f"{path} has the poses of many inputs; name the folder of one of them: {_folders(file, path)}")
     if missing or name not in SKELETONS:
         lacks = f"column '{min(missing)}'" if missing else "the name of its skeleton in its metadata"
         raise InputError(f"{path} is no table of poses of ours: it lacks {lacks}")
     return SKELETONS[name]
+
+
+def _folders(file: pq.ParquetFile, path: Path) -> str:
+    """The folders of the runs that a merged table was made of."""
+    inputs: dict[str, None] = {}
+    for group in range(file.num_row_groups):
+        inputs |= dict.fromkeys(file.read_row_group(group, [MERGED])[MERGED].unique().to_pylist())
+    return some_of([str(path.parent / name) for name in inputs]) if inputs else "nobody is in any"
 
 
 def _frames(table: pa.Table, skeleton: Skeleton) -> Iterator[tuple[int, float, Poses]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -11,18 +12,27 @@ import numpy as np
 import pyarrow as pa
 
 from models.skeleton import COCO17, POSETRACK15
-from posetrack_app.errors import InputError
+from posetrack_app.errors import InputError, some_of
 from posetrack_app.formats import coco_results, csv_table, cvat, mmpose, openpose, parquet, ultralytics
 from posetrack_app.formats.assembly import numbered
 from posetrack_app.formats.labelled import LabelledFrame, decode, load
 from posetrack_app.formats.posetrack import read_labelled
+from posetrack_app.formats.saving import partial_of
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Poses
 
 __all__ = ["read_poses", "table_of"]
 
 _KNOWN = "poses of PoseTrack, COCO, OpenPose, MMPose or Ultralytics"
+_READ = f"our Parquet or CSV, JSON with {_KNOWN}, XML of CVAT"
 _TABLE = "poses.parquet"
+_JOURNAL = "seen.partial"
+
+# How files of pictures begin: Matroska, AVI, Flash, MPEG, Ogg, PNG, JPEG, GIF, TIFF. MP4 has `ftyp` after its length.
+_PICTURES = (
+    b"\x1aE\xdf\xa3", b"RIFF", b"FLV", b"\x00\x00\x01", b"OggS",
+    b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*",
+)  # fmt: skip
 
 
 class _Probe(msgspec.Struct, frozen=True):
@@ -74,11 +84,13 @@ def read_poses(path: Path, *, rate: float = 25.0) -> PoseSequence:
 def table_of(path: Path) -> Path | None:
     """The Parquet table at a path, a file or the folder of a run; None: it is something else."""
     path = path / _TABLE if path.is_dir() else path
+    return path if path.exists() and _beginning(path).startswith(b"PAR1") else None
+
+
+def _beginning(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return path if file.read(4) == b"PAR1" else None
-    except FileNotFoundError:
-        return None
+            return file.read(200)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
@@ -92,6 +104,10 @@ def _table(path: Path) -> PoseSequence:
 
 
 def _file(path: Path, rate: float) -> PoseSequence:
+    start = _beginning(path)
+    stream = start[:1] == start[188:189] == b"G"  # MPEG in packets of 188 bytes
+    if stream or start[4:8] == b"ftyp" or start.startswith(_PICTURES):
+        raise InputError(f"{path} is a video or a picture, not poses: `run {shlex.quote(str(path))}` finds its people")
     data = load(path).removeprefix(b"\xef\xbb\xbf")
     start = data[:1000].lstrip()
     if start.startswith(b"{"):
@@ -100,9 +116,10 @@ def _file(path: Path, rate: float) -> PoseSequence:
         return _list(path, data, rate)
     if start.startswith(b"<"):
         return cvat.read(path, rate=rate)
-    if b"," in start.partition(b"\n")[0]:
+    header = start.partition(b"\n")[0].replace(b'"', b"").strip().split(b",")
+    if any(name.encode() in header for name in csv_table.COLUMNS):
         return csv_table.read(path, rate=rate)
-    raise InputError(f"{path} is neither a Parquet table of ours, nor CSV, JSON or XML")
+    raise InputError(f"{path} has no form that is read: {_READ}")
 
 
 def _object(path: Path, data: bytes, rate: float) -> PoseSequence:
@@ -151,10 +168,25 @@ def _folder(path: Path, rate: float) -> PoseSequence:
     files = sorted(path.glob(openpose.PATTERN))
     if files:
         return openpose.read_files(path, files, rate=rate)
+    if partial_of(path / _TABLE).exists() or (path / _JOURNAL).exists():
+        raise InputError(f"{path} has a run that is not finished: {_going_on(path)}")
+    runs = [str(table.parent) for table in sorted(path.glob(f"*/{_TABLE}"))]
+    if runs:
+        raise InputError(f"{path} has the folders of runs; name one of them: {some_of(runs)}")
     files = sorted(path.glob("*.json"), key=lambda file: (numbered(file.stem) or 0, file.name))
     if not files:
         raise InputError(f"{path} holds neither {_TABLE} nor a JSON file for each frame")
     return _pictures(path, [(file, load(file)) for file in files], rate)
+
+
+def _going_on(folder: Path) -> str:
+    """What can be done about a run that was broken off, or is not over."""
+    table = partial_of(folder / _TABLE)
+    try:
+        frames = len(parquet.read_sequence(table).frames)
+    except InputError:  # it was killed: a table that nobody closed tells nothing
+        return "the same `run` command goes on with it"
+    return f"the same `run` command goes on with it; {table} has its {frames} frames so far"
 
 
 def _frames(path: Path, data: bytes, rate: float) -> PoseSequence:

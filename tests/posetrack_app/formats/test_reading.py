@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import av
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from posetrack_app.errors import InputError, UserError
 from posetrack_app.formats.assembly import COCO_18
 from posetrack_app.formats.parquet import ParquetWriter
 from posetrack_app.formats.reading import read_poses
+from posetrack_app.jobs.merged import merge_poses
 from posetrack_app.types import Poses
 
 X = [float(10 * k + 10) for k in range(17)]
@@ -184,7 +187,8 @@ NESTED = [[ultralytics_person()]]
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", r"clip is neither a Parquet table of ours, nor CSV, JSON or XML"),
+        ("", r"clip has no form that is read: our Parquet or CSV, JSON with poses of PoseTrack, .*, XML of CVAT"),
+        ("1,1,3.5,7.5,9,9,0.5,-1,-1,-1\n", r"clip has no form that is read: our Parquet or CSV, JSON .*, XML of CVAT"),
         ("[[", r"clip is not JSON"),
         ("{}", r"clip holds no poses of PoseTrack, .*: its fields are none of theirs"),
         ("[1]", r"clip holds no poses of .*: `\[0\]` is neither a person nor a frame"),
@@ -252,6 +256,57 @@ def test_errors_name_the_place(content: str, message: str, tmp_path: Path) -> No
     with pytest.raises(InputError, match=message) as raised:
         read_poses(tmp_path / "clip")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec"),
+    [("mp4", "mpeg4"), ("avi", "mpeg4"), ("matroska", "mpeg4"), ("mpegts", "mpeg2video"), ("mpeg", "mpeg2video"),
+     ("flv", "flv1"), (".png", ""), (".jpg", "")],
+)  # fmt: skip
+def test_videos_and_pictures_are_told(form: str, codec: str, tmp_path: Path) -> None:
+    path = tmp_path / "my clip"  # no ending: what is in it tells
+    picture = np.zeros((48, 64, 3), dtype=np.uint8)
+    if codec:
+        with av.open(str(path), "w", format=form) as file:
+            stream = file.add_stream(codec, rate=25, width=64, height=48, pix_fmt="yuv420p")  # type: ignore[call-overload]
+            for frame in (av.VideoFrame.from_ndarray(picture), None):
+                file.mux(stream.encode(frame))
+    else:
+        path.write_bytes(cv2.imencode(form, picture)[1].tobytes())
+    with pytest.raises(InputError, match=r"my clip is a video or a picture, not poses: `run '.*my clip'` finds"):
+        read_poses(path)
+
+
+def test_a_run_that_is_not_finished_is_told(tmp_path: Path) -> None:
+    writer = ParquetWriter(tmp_path / "poses.parquet", skeleton=COCO17, video="c", width=9, height=9)
+    writer.add(0, 0.0, Poses.empty(17))
+    (tmp_path / "doubts.partial.json").write_text('{"doubts": []}')
+    going_on = "has a run that is not finished: the same `run` command goes on with it"
+    with pytest.raises(InputError, match=f"{going_on}$"):  # killed, or still at it: nobody closed the table
+        read_poses(tmp_path)
+    writer.abort()
+    with pytest.raises(InputError, match=rf"{going_on}; .*poses\.partial\.parquet has its 1 frames so far"):
+        read_poses(tmp_path)
+    assert len(read_poses(tmp_path / "poses.partial.parquet").frames) == 1
+    (tmp_path / "poses.partial.parquet").unlink()
+    (tmp_path / "seen.partial").mkdir()
+    with pytest.raises(InputError, match=f"{going_on}$"):
+        read_poses(tmp_path)
+
+
+def test_many_runs_are_told(tmp_path: Path) -> None:
+    folders = ["a", "more/b"]
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+        writer = ParquetWriter(tmp_path / folder / "poses.parquet", skeleton=COCO17, video="c", width=9, height=9)
+        writer.add(0, 0.0, Poses.untracked(xy=np.ones((1, 17, 2)), joint_score=np.ones((1, 17)), score=np.ones(1)))
+        writer.close()
+    with pytest.raises(InputError, match=r"has the folders of runs; name one of them: .*/a$"):
+        read_poses(tmp_path)
+    merge_poses(tmp_path, folders)
+    for path in (tmp_path, tmp_path / "poses.parquet"):
+        with pytest.raises(InputError, match="has the poses of many inputs; name .* of them: .*/a, .*/more/b$"):
+            read_poses(path)
 
 
 def test_a_damaged_table_is_told(tmp_path: Path) -> None:
