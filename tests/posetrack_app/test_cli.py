@@ -156,6 +156,7 @@ def test_an_interrupted_run_leaves_readable_files(number: int, tmp_path: Path) -
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in stderr
+    assert stderr.count("interrupted: what was finished is kept") == 1
     written = json.loads((tmp_path / "out" / "long" / "run.partial.json").read_text())
     assert 0 < written["frames_written"] < 600
 

@@ -123,6 +123,7 @@ def test_an_interruption_ends_all_and_the_next_command_goes_on(clips: Path, tmp_
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert "Traceback" not in stderr
+    assert stderr.count("interrupted: ") == 1
     assert not psutil.wait_procs(children, timeout=10)[1]
     (long,) = [outcome for outcome in survey(tmp_path / "out") if outcome.folder == "long"]
     assert long.state == "interrupted"
