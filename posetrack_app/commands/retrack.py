@@ -130,7 +130,7 @@ def render(
         typer.Option(metavar="FILE", help="The video, or the folder of pictures, of the poses.", show_default=False),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to. [tracked.mp4, beside the poses]")
+        Path | None, typer.Option("--out", "-o", metavar="FILE.mp4", help="Where to. [tracked.mp4, beside the poses]")
     ] = None,
     style: StyleOption = None,
     color_by: ColorOption = None,
@@ -151,6 +151,8 @@ def render(
 
     _check_rate(rate)
     path = out or (poses if poses.is_dir() else poses.parent) / "tracked.mp4"
+    if path.suffix.lower() != ".mp4":
+        raise UsageError(f"--out is {path}, its name must end in .mp4: that is what is written")
     source = _source(video)
     if path.exists() and video.exists() and path.samefile(video):
         raise UsageError(f"{path} is the video itself; --out writes elsewhere")

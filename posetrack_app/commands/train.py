@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from posetrack_app.commands.options import DeviceOption, QuietOption, SetOption
+from posetrack_app.commands.options import DeviceOption, QuietOption
 from posetrack_app.commands.stopping import stopping
 from posetrack_app.errors import OutputError, UsageError
 
@@ -29,7 +29,10 @@ def train(
         str | None, typer.Option(metavar="NAME|FILE", help="Weights to begin with, in place of network.init.")
     ] = None,
     device: DeviceOption = None,
-    assignments: SetOption = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, as in optimizer.rate=1e-4."),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Length of the whole training, in place of run.epochs and run.steps.")
     ] = None,

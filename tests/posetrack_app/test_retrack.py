@@ -17,7 +17,7 @@ from models.skeleton import COCO17, POSETRACK15
 from posetrack_app.cli import app
 from posetrack_app.config import Settings, override
 from posetrack_app.edits import parse_edits
-from posetrack_app.errors import InputError, UserError
+from posetrack_app.errors import InputError, UsageError, UserError
 from posetrack_app.formats.parquet import ParquetWriter, read_sequence, write_sequence
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.redraw import redraw
@@ -233,6 +233,10 @@ def test_the_commands(folder: Path, tmp_path: Path) -> None:
         call("retrack", folder)
     with pytest.raises(UserError, match="--overwrite"):
         call("render", folder, "--video", video)
+    for name in ("w4.avi", "w4.txt", "w4"):
+        with pytest.raises(UsageError, match=rf"--out is .*{name}, its name must end in \.mp4"):
+            call("render", folder, "--video", video, "--out", tmp_path / "new" / name)
+    assert not (tmp_path / "new").exists()
     call("retrack", folder, "--people", "2", "--overwrite", "--quiet")
     assert json.loads((folder / "retracked" / "retrack.json").read_text())["people"] == 2
     edits.write_text("swap 0 99\n")

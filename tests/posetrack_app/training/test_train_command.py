@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import typer
+from typer.testing import CliRunner
 
 from models import weights
 from models.cluster_net import ClusterNet, ClusterNetConfig
@@ -103,6 +105,12 @@ def test_a_training_writes_what_it_promises(folder: Path, call: Run, capsys: pyt
         "random numbers",
     )
     assert weights.load(folder / "out" / "last.safetensors").config.name == "mini"
+
+
+def test_the_example_of_the_help_is_a_setting(call: Run) -> None:
+    text = " ".join(CliRunner().invoke(app, ["train", "--help"]).output.split())
+    (example,) = re.findall(r"as in (\S+=\S+)\.", text)
+    assert call("--set", example, "--steps", "1", "--quiet") == 0
 
 
 def test_no_time_stops_after_a_step_and_the_same_command_goes_on(
