@@ -162,11 +162,14 @@ def run(
             "live.show": show,
         },
     )
-    from posetrack_app.jobs.ledger import jobs_of
+    from posetrack_app.jobs.ledger import check_apart, jobs_of
     from posetrack_app.journal import forget
     from posetrack_app.video import expand_inputs
 
     jobs = jobs_of(expand_inputs(_listed(inputs)), out)
+    if not jobs:
+        raise InputError(f"{' '.join(inputs)}: there are only results of runs; name such a video itself to track it")
+    check_apart(jobs)
     chosen = _part(jobs, part)
     several = len(jobs) > 1 or workers > 1 or cluster is not None or part is not None or merge
     if dry_run:

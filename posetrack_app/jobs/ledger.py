@@ -15,12 +15,12 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from posetrack_app.errors import OutputError
+from posetrack_app.errors import OutputError, UsageError
 from posetrack_app.formats.saving import partial_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ __all__ = [
     "Outcome",
     "Sign",
     "State",
+    "check_apart",
     "finished",
     "is_open",
     "jobs_of",
@@ -211,6 +212,24 @@ def jobs_of(sources: Iterable[Source], out: Path) -> list[Job]:
     return jobs
 
 
+def check_apart(jobs: Sequence[Job]) -> None:
+    """Refuse results in the place of what is read: they would replace it, or be read the next time.
+
+    Raises:
+        UsageError: a result would be a video that is read, or lie among pictures that are.
+    """
+    sources = [job.source for job in jobs]
+    videos = {_file_of(source.location) for source in sources if source.kind == "video"} - {None}
+    pictures = {_file_of(folder) for source in sources for folder in {path.parent for path in source.files}} - {None}
+    for job in jobs:
+        if _file_of(job.folder) in pictures:
+            raise UsageError(f"{job.folder} is the folder of the pictures themselves; --out writes elsewhere")
+        for result in (job.folder / name for name in RESULTS):
+            for path in (result, partial_of(result)):
+                if _file_of(path) in videos:
+                    raise UsageError(f"{path} is the video itself; --out writes elsewhere")
+
+
 def finished(folder: Path) -> dict[str, Any] | None:
     """What run.json of a complete run says; None where there is none."""
     told = _json(folder / "run.json")
@@ -333,6 +352,15 @@ def _json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return told if isinstance(told, dict) else None
+
+
+def _file_of(path: str | Path) -> tuple[int, int] | None:
+    """What tells a file or folder from all others of this machine, whatever its path; None where there is none."""
+    try:
+        state = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return state.st_dev, state.st_ino
 
 
 def _absolute(location: str) -> str:

@@ -21,6 +21,9 @@ _VIDEOS = re.compile(
 )
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _CAMERA = re.compile(r"camera:(.*)", re.IGNORECASE)
+_DRAWN = ("tracked.mp4", "tracked.partial.mp4")
+_TABLES = ("poses.parquet", "poses.partial.parquet", "run.json")
+"""A video that a run drew, and what lies beside it."""
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # device names of Windows
 
 
@@ -56,8 +59,9 @@ def expand_inputs(inputs: list[str]) -> list[Source]:
     A path that exists is taken as such, whatever characters are in its name; then `camera:N`, then an address,
     then a pattern (`*`, `?`, `[...]`, `**`). Pictures of one folder that follow one another, or that one
     pattern finds there, are one sequence in number order. A folder gives its pictures as one sequence and
-    each of its videos. Nothing is raised here: what is missing or empty becomes a source that fails when
-    it is opened, so that it does not stop the others.
+    each of its videos. Videos that runs drew are left out of patterns and folders, and taken where they are
+    named. Nothing is raised here: what is missing or empty becomes a source that fails when it is opened, so
+    that it does not stop the others.
     """
     found = [item for text in inputs for item in _expand(text)]
     sources: list[Source] = []
@@ -116,7 +120,7 @@ def _expand(text: str) -> Iterator[Source | Path]:
     elif is_address(text):
         yield Source(location=text, kind="stream", name=_slug(text))
     elif glob.has_magic(text) and (matches := glob.glob(text, recursive=True)):
-        for path in sorted(map(Path, matches), key=natural_order):
+        for path in sorted((path for path in map(Path, matches) if not _is_drawn(path)), key=natural_order):
             yield from _existing(path, str(path))
     else:
         yield Source(location=text, kind="video", name=_safe(Path(text).stem))
@@ -140,11 +144,17 @@ def _folder(folder: Path, text: str) -> list[Source]:
         inside = []
     inside.sort(key=natural_order)
     pictures = tuple(path for path in inside if is_picture(path))
-    videos = [path for path in inside if _is(path, _VIDEOS)]
+    drawn = [path for path in inside if _is_drawn(path)]
+    videos = [path for path in inside if _is(path, _VIDEOS) and path not in drawn]
     found = [Source(location=str(path), kind="video", name=_safe(path.stem)) for path in videos]
-    if pictures or not found:
+    if pictures or not (found or drawn):
         found.insert(0, Source(location=text, kind="images", name=_safe(_name_of(folder)), files=pictures))
     return found
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a run drew a video, as what lies beside it tells."""
+    return path.name in _DRAWN and any((path.parent / name).exists() for name in _TABLES)
 
 
 def _sequence(folder: Path, pictures: Iterable[Path]) -> Source:

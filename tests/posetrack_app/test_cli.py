@@ -98,6 +98,22 @@ def test_inputs_of_one_name_have_folders_of_their_own(clip: Path, tmp_path: Path
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["grey", "grey-2"]
 
 
+def test_a_run_does_not_replace_or_take_what_it_reads(clip: Path, tmp_path: Path) -> None:
+    video = tmp_path / "tracked" / "tracked.mp4"
+    video.parent.mkdir()
+    video.write_bytes(clip.read_bytes())
+    done = call("run", video, "--out", tmp_path, "--overwrite")
+    assert done.returncode == 2
+    assert "is the video itself" in the_error(done)
+    assert [path.name for path in video.parent.iterdir()] == ["tracked.mp4"]
+    assert video.read_bytes() == clip.read_bytes()
+    (video.parent / "poses.parquet").write_text("")
+    done = call("run", tmp_path / "**" / "*.mp4", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "there are only results of runs" in the_error(done)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_dry_run_writes_nothing(clip: Path, tmp_path: Path) -> None:
     done = call("run", clip, "--out", tmp_path / "out", "--dry-run")
     assert done.returncode == 0

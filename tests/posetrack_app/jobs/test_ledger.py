@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from posetrack_app.config import Settings, override
-from posetrack_app.errors import OutputError
-from posetrack_app.jobs.ledger import RESULTS, Job, Sign, is_open, jobs_of, note_inputs, reopen, survey
-from posetrack_app.video import Source
+from posetrack_app.errors import OutputError, UsageError
+from posetrack_app.jobs.ledger import RESULTS, Job, Sign, check_apart, is_open, jobs_of, note_inputs, reopen, survey
+from posetrack_app.video import Source, expand_inputs
 
 SETTINGS = Settings()
 
@@ -60,6 +60,44 @@ def test_inputs_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None:
     ]
     assert [one.folder.name for one in jobs_of(sources, tmp_path)] == ["clip", "Clip-2", "b"]
     assert jobs_of([], tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("inputs", "out", "says"),
+    [
+        (["tracked/tracked.mp4"], ".", "tracked/tracked.mp4 is the video itself"),
+        (["other.mp4", "other/tracked.mp4"], ".", "other/tracked.mp4 is the video itself"),
+        (["link.mp4"], "links", "links/link/tracked.mp4 is the video itself"),
+        (["walk"], ".", "walk is the folder of the pictures themselves"),
+        (["walk.mp4", "walk/1.png"], ".", "walk is the folder of the pictures themselves"),
+        (["tracked/tracked.mp4", "other.mp4", "walk"], "out", None),
+        (["walk"], "walk", None),
+        (["camera:0", "none.mp4"], ".", None),
+    ],
+)
+def test_results_in_the_place_of_an_input_are_refused(
+    inputs: list[str], out: str, says: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = [
+        "tracked/tracked.mp4",
+        "other.mp4",
+        "other/tracked.mp4",
+        "walk.mp4",
+        "walk/1.png",
+        "links/link/tracked.mp4",
+    ]
+    for name in files:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(name)
+    if hasattr(os, "symlink"):
+        Path("link.mp4").symlink_to("links/link/tracked.mp4")
+    jobs = jobs_of(expand_inputs(inputs), Path(out))
+    if says is None:
+        check_apart(jobs)
+        return
+    with pytest.raises(UsageError, match=f"^{says}; --out writes elsewhere$"):
+        check_apart(jobs)
 
 
 def test_what_is_done_is_done_for_the_same_input_and_settings_only(tmp_path: Path) -> None:

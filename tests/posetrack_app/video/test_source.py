@@ -71,6 +71,19 @@ def test_a_folder_of_both_loses_nothing(tmp_path: Path) -> None:
     assert [(source.kind, len(source.files)) for source in sources] == [("images", 2), ("video", 0)]
 
 
+@pytest.mark.parametrize("beside", ["poses.parquet", "poses.partial.parquet", "run.json"])
+def test_videos_that_runs_drew_are_taken_only_where_they_are_named(beside: str, tmp_path: Path) -> None:
+    drawn, own = tmp_path / "a" / "tracked.mp4", tmp_path / "b" / "tracked.mp4"
+    touch(drawn, drawn.parent / beside, drawn.with_name("tracked.partial.mp4"), own, tmp_path / "c.mp4")
+    sources = expand_inputs([str(tmp_path / "**" / "*.mp4")])
+    assert [source.location for source in sources] == [str(tmp_path / "c.mp4"), str(own)]
+    assert expand_inputs([str(drawn.parent)]) == expand_inputs([str(drawn.parent / "*.mp4")]) == []
+    assert [source.location for source in expand_inputs([str(drawn)])] == [str(drawn)]
+    touch(drawn.with_name("1.png"))
+    (source,) = expand_inputs([str(drawn.parent)])
+    assert names(source) == ["1.png"]
+
+
 def test_an_empty_folder_is_a_source_without_pictures(tmp_path: Path) -> None:
     (source,) = expand_inputs([str(tmp_path)])
     assert (source.kind, source.files) == ("images", ())
