@@ -21,6 +21,7 @@ from posetrack_app.errors import OutputError
 from posetrack_app.estimator import PoseEstimator
 from posetrack_app.formats.parquet import ParquetWriter
 from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
+from posetrack_app.formats.saving import partial_of
 from posetrack_app.render import Renderer
 from posetrack_app.render.scaling import scaled, scaled_size
 from posetrack_app.stages import Clock
@@ -53,6 +54,7 @@ class Sink:
         self.frames = 0
         self.poses = 0
         self.people: set[int] = set()
+        self._folder = folder
         self._clock = clock
         self._show = show
         self._queue: queue.Queue[tuple[Frame, Poses] | None] = queue.Queue(maxsize=4)
@@ -95,6 +97,8 @@ class Sink:
                 )
         except BaseException:
             self._abort_files()
+            with suppress(OSError):  # it stays where there is anything else in it
+                folder.rmdir()
             raise
         self._thread = threading.Thread(target=self._work, name="sink", daemon=True)
         self._thread.start()
@@ -137,9 +141,11 @@ class Sink:
             table.close()
         if self._video is not None:
             self._video.close()
+        else:  # a video of an earlier run, or of its beginning, does not show these people
+            self._remove(self._folder / "tracked.mp4", partial_of(self._folder / "tracked.mp4"))
 
     def abort(self) -> None:
-        """Write what waits and close the files, readable, under their partial names."""
+        """Write what waits and close the files, readable, under their partial names; none stays without a frame."""
         self._join()
         self._abort_files()
 
@@ -148,6 +154,13 @@ class Sink:
             if file is not None:
                 with suppress(Exception):  # the first error is the one to tell
                     file.abort()
+        if not self.frames:
+            self._remove(*(partial_of(self._folder / name) for name in ("poses.parquet", "poses.json", "doubts.json")))
+
+    def _remove(self, *paths: Path) -> None:
+        for path in paths:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def _join(self) -> None:
         if self._thread.is_alive():

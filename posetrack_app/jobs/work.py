@@ -117,11 +117,13 @@ class _Attempt:
                 self._sign.write(self.folder)
 
     def complete(self) -> None:
-        """Move the files to where they belong, run.json last; nothing is left of attempts."""
+        """Move the files to where they belong, run.json last; nothing is left of attempts and of an earlier run."""
         try:
             for name in RESULTS:
                 if (self.folder / name).exists():
                     (self.folder / name).replace(self._final / name)
+                else:
+                    (self._final / name).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"cannot write {self._final}: {error.strerror or error}") from None
         with suppress(OSError):

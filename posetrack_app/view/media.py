@@ -36,6 +36,12 @@ class Media:
     plays: bool
     """Whether browsers play it: H.264, VP8, VP9 or AV1 with 4:2:0 colours in MP4, MOV or WebM."""
 
+    size: tuple[int, int]
+    """Width and height in pixels as they are stored, not turned; 0, 0 where the file does not tell."""
+
+    aspect: float
+    """Width of a stored pixel over its height."""
+
 
 def look_at(path: Path) -> Media:
     """A file's frames, from its index and packets: nothing is decoded.
@@ -55,12 +61,14 @@ def look_at(path: Path) -> Media:
             ]
             base = float(stream.time_base) if stream.time_base else 0.0
             codec, pixels = stream.codec_context.name, stream.codec_context.pix_fmt
+            size = (stream.codec_context.width, stream.codec_context.height)
+            aspect = float(stream.sample_aspect_ratio or 1)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"{path} cannot be read as a video: {reason}") from None
     codec = {"libdav1d": "av1", "libvpx-vp9": "vp9", "libvpx": "vp8"}.get(codec, codec)
     plays = path.suffix.casefold() in _FILES and codec in _CODECS and pixels in _PIXELS
-    return Media(path, np.sort(np.array(shown, dtype=np.float64)) * base, codec, plays)
+    return Media(path, np.sort(np.array(shown, dtype=np.float64)) * base, codec, plays, size, aspect)
 
 
 def shown_times(media: Media, seconds: Times) -> tuple[Times, bool]:

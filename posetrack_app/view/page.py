@@ -26,6 +26,8 @@ __all__ = ["Page", "make_page"]
 _SCRIPTS = ("data.js", "edits.js", "player.js", "stage.js", "timeline.js", "view.js")
 _NEAR = 2
 """A video is shown unasked where it lies at most so many folders up from the page: farther paths tell of a machine."""
+_COARSE_SECONDS = 2.0
+"""Times of files that differ by less tell nothing: some disks and archives keep no finer ones."""
 _SPARE_COLOURS = 48
 """Colours for identities that splitting gives."""
 
@@ -88,7 +90,8 @@ def make_page(folder: Path, *, out: Path, video: Path | None = None) -> Page:
         video: The video of the poses. Without it, the run's input where it is near, and tracked.mp4.
 
     Raises:
-        InputError: the folder is not that of a run, or something in it is not understood.
+        InputError: the folder is not that of a run, something in it is not understood, or `video` is not the one
+            that its poses were found in.
     """
     table = folder / "poses.parquet"
     if not table.is_file():
@@ -96,6 +99,8 @@ def make_page(folder: Path, *, out: Path, video: Path | None = None) -> Page:
     sequence = read_sequence(table)
     packed = pack_poses(sequence)
     media, notes = _media(sequence, folder, out=out, video=video)
+    if (folder / "retrack.json").is_file() and _is_older(table, folder.parent / table.name):
+        notes.append(f"these poses are older than the run beside them: retrack {folder.parent} again")
     doubts = _doubts(folder / "doubts.json", sequence)
     tracks = [track for track in packed.tracks if track >= 0]
     spare = range(max(tracks, default=-1) + 1, max(tracks, default=-1) + 1 + _SPARE_COLOURS)
@@ -184,17 +189,25 @@ def _media(
     source = _source(folder)
     if video is not None:
         media = look_at(video)
+        if wrong := _mismatch(media, sequence):
+            raise InputError(f"{wrong}; --video must name the video that they were found in")
         found.append((media, video.name == "tracked.mp4"))
         if not media.plays:
             notes.append(f"most browsers do not play {video.name} ({media.codec})")
     elif source is not None and _playable(source):
         if len(_link(source, out)[1]) <= _NEAR:
-            found.append((look_at(source), False))
+            media = look_at(source)
+            if wrong := _mismatch(media, sequence):
+                notes.append(f"{wrong}: it is not shown")
+            else:
+                found.append((media, False))
         else:
             notes.append(f"the video without skeletons is at {source}; --video shows it instead of tracked.mp4")
     drawn = next((path for path in _drawn(folder) if path.is_file()), None)
     if drawn is not None and (video is None or not drawn.samefile(video)):
         found.append((look_at(drawn), True))
+        if _is_older(drawn, drawn.with_name("poses.parquet")):
+            notes.append(f"{drawn.name} is older than the poses beside it: it may show other people")
     if not found:
         notes.append("there is no video: poses are shown on black")
     result: list[dict[str, object]] = []
@@ -207,6 +220,33 @@ def _media(
         label = "skeletons drawn in" if burnt else "original"
         result.append({"src": _link(media.path, out)[0], "burnt": burnt, "label": label, "times": pack_times(shown)})
     return result, notes
+
+
+def _mismatch(media: Media, sequence: PoseSequence) -> str:
+    """Why the poses cannot be of a video, empty where they can: one made smaller has the same frames."""
+    (w, h), width, height = media.size, sequence.width, sequence.height
+    if not (w and h and width and height):
+        return ""
+    # Whether the file is shown turned is not known, nor whether its aspect is believed.
+    wide = (round(w * media.aspect), h) if media.aspect >= 1 else (w, round(h / media.aspect))
+    sizes = [(w, h), (h, w), wide, wide[::-1]]
+    # Sides are rounded, also to even numbers.
+    similar = any(abs(a * height - b * width) <= 2 * (width + height) for a, b in sizes)
+    same = any(abs(a - width) <= 1 and abs(b - height) <= 1 for a, b in sizes)
+    if same or (similar and len(media.times) == len(sequence.frames)):
+        return ""
+    return (
+        f"{media.path} has {len(media.times)} frames of {w}x{h} pixels, "
+        f"the poses are of {len(sequence.frames)} of {width}x{height}"
+    )
+
+
+def _is_older(path: Path, other: Path) -> bool:
+    """Whether a file was written before another one, which may be missing."""
+    try:
+        return path.stat().st_mtime < other.stat().st_mtime - _COARSE_SECONDS
+    except OSError:
+        return False
 
 
 def _drawn(folder: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from posetrack_app.render import Renderer
 from posetrack_app.retrack import read_saved, retrack
 from posetrack_app.types import Frame, Origin, Poses
 from posetrack_app.video import VideoWriter, expand_inputs
+from posetrack_app.video.encoders import HARDWARE, works
 
 
 class PlantedEstimator:
@@ -80,6 +81,14 @@ def run(path: Path, out: Path, *, estimator: Any = None, assignments: Sequence[s
     (source,) = expand_inputs([str(path)])
     settings = override(Settings(), list(assignments))
     return pipeline.run(source, out, settings=settings, estimator=estimator or PlantedEstimator())
+
+
+def interrupt_at(frame: int) -> Callable[[int], None]:
+    def stop(index: int) -> None:
+        if index == frame:
+            raise KeyboardInterrupt
+
+    return stop
 
 
 @pytest.fixture
@@ -193,6 +202,30 @@ def test_an_error_of_the_disk_reaches_the_caller(
     monkeypatch.setattr(parquet.ParquetWriter, "add", full)
     with pytest.raises(OutputError, match="No space left"):
         run(draw(tmp_path / "walk.mp4", 60), tmp_path / "out")
+
+
+def test_a_run_without_a_video_leaves_none_of_an_earlier_one(tmp_path: Path) -> None:
+    walk, out = draw(tmp_path / "walk.mp4", 40), tmp_path / "out"
+    run(walk, out)
+    with pytest.raises(KeyboardInterrupt):
+        run(walk, out, estimator=PlantedEstimator(on_frame=interrupt_at(30)))
+    assert {"tracked.mp4", "tracked.partial.mp4"} <= {path.name for path in out.iterdir()}
+    (out / "view.html").write_text("mine")
+    run(walk, out, assignments=["video.enabled=false"])
+    files = {"poses.parquet", "poses.json", "doubts.json", "run.json"}
+    assert {path.name for path in out.iterdir()} == files | {"view.html"}
+
+
+def test_where_no_frame_came_out_nothing_is_left(tmp_path: Path) -> None:
+    walk, out = draw(tmp_path / "walk.mp4", 4), tmp_path / "out"
+    for name in HARDWARE:
+        if not works(name):
+            with pytest.raises(OutputError, match=name):
+                run(walk, out, assignments=[f"video.encoder={name}"])
+            assert not out.exists()
+    with pytest.raises(KeyboardInterrupt):
+        run(walk, out, estimator=PlantedEstimator(on_frame=interrupt_at(0)))
+    assert {path.name for path in out.iterdir()} == {"run.partial.json", "seen.partial"}
 
 
 def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:

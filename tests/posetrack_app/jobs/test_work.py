@@ -69,6 +69,14 @@ def test_a_done_input_is_not_done_again(job: Job) -> None:
     assert do(job, never) == first
 
 
+def test_a_video_of_an_earlier_run_does_not_stay_beside_new_tables(job: Job) -> None:
+    job.folder.mkdir()
+    (job.folder / "tracked.mp4").write_text("old")
+    (job.folder / "view.html").write_text("mine")
+    do(job)
+    assert names(job.folder) == sorted([*DATA, "view.html"])
+
+
 def test_while_it_is_under_way_its_state_is_seen(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("posetrack_app.jobs.work._SIGN_SECONDS", 0.0)
     seen = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -32,11 +33,11 @@ def run_folder(folder: Path, *, frames: int = 3, name: str = "clip") -> Path:
     return folder
 
 
-def film(path: Path, times: list[float]) -> Path:
+def film(path: Path, times: list[float], *, size: tuple[int, int] = (64, 48)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with VideoWriter(path, width=64, height=48, rate=Fraction(25)) as writer:
+    with VideoWriter(path, width=size[0], height=size[1], rate=Fraction(25)) as writer:
         for time in times:
-            writer.write(np.zeros((48, 64, 3), dtype=np.uint8), time)
+            writer.write(np.zeros((*size[::-1], 3), dtype=np.uint8), time)
     return path
 
 
@@ -82,6 +83,44 @@ def test_a_retrack_beside_its_run_shows_the_runs_video(tmp_path: Path) -> None:
     assert videos(retracked) == []
     (retracked / "retrack.json").write_text("{}")
     assert videos(retracked) == [("../tracked.mp4", True)]
+
+
+@pytest.mark.parametrize(
+    ("size", "frames", "fits"),
+    [((64, 48), 3, True), ((64, 48), 5, True), ((32, 24), 3, True), ((48, 64), 3, True),
+     ((32, 24), 5, False), ((64, 64), 3, False), ((128, 48), 3, False), ((320, 180), 90, False)],
+)  # fmt: skip
+def test_a_video_of_other_pictures_is_refused(
+    size: tuple[int, int], frames: int, *, fits: bool, tmp_path: Path
+) -> None:
+    folder = run_folder(tmp_path / "clip")
+    other = film(tmp_path / "other.mp4", [t / 25 for t in range(frames)], size=size)
+    report(folder, other)
+    asked = make_page(folder, out=folder / "view.html")
+    if fits:
+        assert videos(folder, video=other) == videos(folder) == [("../other.mp4", False)]
+        assert any("matched by time" in note for note in asked.notes) == (frames != 3)
+        return
+    with pytest.raises(InputError, match=rf"other.mp4 has {frames} frames of {size[0]}x{size[1]}.*of 3 of 64x48; --v"):
+        make_page(folder, out=folder / "view.html", video=other)
+    assert asked.videos == []
+    assert "it is not shown" in asked.notes[0]
+
+
+def test_what_is_older_than_what_it_was_made_from_is_told(tmp_path: Path) -> None:
+    def notes(folder: Path) -> list[str]:
+        return make_page(folder, out=folder / "view.html").notes
+
+    run = run_folder(tmp_path / "clip")
+    film(run / "tracked.mp4", [0, 0.04, 0.08])
+    retracked = run_folder(run / "retracked")
+    (retracked / "retrack.json").write_text("{}")
+    assert notes(run) == notes(retracked) == []
+    later = (run / "poses.parquet").stat().st_mtime + 60
+    os.utime(run / "poses.parquet", (later, later))
+    (drawn,) = notes(run)
+    assert drawn.startswith("tracked.mp4 is older than the poses")
+    assert [drawn, f"these poses are older than the run beside them: retrack {run} again"] == notes(retracked)
 
 
 def test_times_are_those_of_the_file(tmp_path: Path) -> None:
