@@ -16,6 +16,7 @@ from models.skeleton import COCO17
 from posetrack_app.config import OutputSettings, Settings
 from posetrack_app.errors import InputError, OutputError, UserError
 from posetrack_app.formats import annolist, parquet, posetrack2018
+from posetrack_app.formats.annotations import first_id
 from posetrack_app.formats.labelled import LabelledFrame
 from posetrack_app.formats.posetrack import Form, read_labelled
 from posetrack_app.formats.predicted import kept, legal_identities, predicted_frame, some_people
@@ -32,8 +33,6 @@ __all__ = ["Report", "Target", "match_names", "predict", "submit", "targets_of",
 
 Progress = Callable[[], None]
 """Called once for each picture."""
-
-_SERIES = {"mpii": 1, "bonn": 2, "mpiinew": 3}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,9 +220,7 @@ def _sources(frames: Path) -> list[Source]:
 
 def _target_of(source: Source) -> Target:
     """The file of a folder without ground truth: names and numbers are those of folder and pictures."""
-    official = re.match(r"(\d{1,6})_(mpii|bonn|mpiinew)(_|$)", source.name)
-    # Official ids tell the series, the video and the frame: 10034180000 is frame 0 of 003418_mpii_test.
-    first = _SERIES[official[2]] * 10**10 + int(official[1]) * 10**4 if official else 0
+    first = first_id(source.name)
     numbers = [int(path.stem) if re.fullmatch(r"[0-9]{1,9}", path.stem) else -1 for path in source.files]
     if -1 in numbers or len(set(numbers)) < len(numbers):
         numbers = list(range(len(numbers)))

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from posetrack_app.errors import OutputError
 from posetrack_app.formats.saving import partial_of
 
-__all__ = ["CATEGORY", "JOINTS", "AnnotationWriter", "enlarged_box"]
+__all__ = ["CATEGORY", "JOINTS", "AnnotationWriter", "enlarged_box", "first_id"]
 
 JOINTS = (
     "nose", "head_bottom", "head_top", "left_ear", "right_ear",
@@ -43,6 +43,18 @@ _OFFICIAL_NAME = re.compile(r"(\d{1,6})_(mpii|bonn|mpiinew)(_|$)")
 _SERIES = {"mpii": 1, "bonn": 2, "mpiinew": 3}
 
 
+def first_id(video: str) -> int:
+    """Number of frame 0 of a video: 0 but where its folder has an official name.
+
+    Official numbers tell the series, the video and the frame.
+
+    >>> first_id("003418_mpii_test")
+    10034180000
+    """
+    named = _OFFICIAL_NAME.match(video)
+    return _SERIES[named[2]] * 10**10 + int(named[1]) * 10**4 if named else 0
+
+
 class AnnotationWriter:
     """Writes frames and annotations as they come; the file gets its final name when it is complete.
 
@@ -56,9 +68,8 @@ class AnnotationWriter:
         self._partial = partial_of(path)
         self._video = video
         named = _OFFICIAL_NAME.match(video)
-        # Official ids tell the series, the video and the frame: 10034180000 is frame 0 of 003418_mpii_test.
         self._video_id = named[1].zfill(6) if named else video
-        self._first_id = _SERIES[named[2]] * 10**10 + int(named[1]) * 10**4 if named else 0
+        self._first_id = first_id(video)
         self._number = -1
         self._frames = 0
         self._annotations = 0
