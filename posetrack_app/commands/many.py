@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from posetrack_app.commands.options import estimator_of, frames_bar
-from posetrack_app.errors import UserError
+from posetrack_app.errors import UserError, some_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -66,7 +66,7 @@ class Plan:
 def run_many(plan: Plan, settings: Settings) -> int:
     """Do all inputs that are not done, write the summary, and give the exit code."""
     from posetrack_app.jobs.ledger import note_inputs, survey
-    from posetrack_app.jobs.merged import merge_poses, write_summary
+    from posetrack_app.jobs.merged import write_summary
 
     note_inputs(plan.out, plan.known)
     todo, failed = _sorted_out(plan, settings)
@@ -90,9 +90,7 @@ def run_many(plan: Plan, settings: Settings) -> int:
         standing = survey(plan.out)
         write_summary(plan.out / "summary.csv", standing)
     if plan.merge:
-        rows = merge_poses(plan.out, [outcome.folder for outcome in standing if outcome.state == "done"])
-        if not plan.quiet:
-            print(f"{plan.out / 'poses.parquet'}: {rows} rows")
+        _merge(plan, settings, [outcome.folder for outcome in standing if outcome.state == "done"])
     if not plan.quiet:
         print(f"{done} of {len(plan.chosen)} inputs done; {plan.out / 'summary.csv'} lists them")
     if failed:
@@ -114,6 +112,25 @@ def _sorted_out(plan: Plan, settings: Settings) -> tuple[list[Job], list[Outcome
         except UserError as error:
             failed.append(Outcome.failure(job, error))
     return todo, failed
+
+
+def _merge(plan: Plan, settings: Settings, folders: Sequence[str]) -> None:
+    """Write one table of these folders, without those whose results are of other settings."""
+    from posetrack_app.jobs.ledger import has_settings
+    from posetrack_app.jobs.merged import merge_poses
+
+    path = plan.out / "poses.parquet"
+    same, others = list[str](), list[str]()
+    for folder in folders:
+        (same if has_settings(plan.out / folder, settings) else others).append(folder)
+    if others:
+        how = "is written without" if same else "is not written: there are only"
+        print(f"warning: {path} {how} results of other settings: {some_of(others)}", file=sys.stderr)
+        if not same:
+            return
+    rows = merge_poses(plan.out, same)
+    if not plan.quiet:
+        print(f"{path}: {rows} rows")
 
 
 def _outcomes(todo: list[Job], plan: Plan, settings: Settings) -> Generator[Outcome]:

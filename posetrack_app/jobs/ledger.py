@@ -6,6 +6,8 @@ Files in the folders of results tell it, so that every command on every machine 
     OUT/NAME/run.json           the input is done; written last
     OUT/NAME/attempt-*/         the input is under way; job.json in it is renewed every other second
     OUT/NAME/job.json           how the last attempt ended, where it did not end well
+
+A run of one input alone gives no such signs: what it keeps to go on from (seen.partial, run.partial.json) tells of it.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ __all__ = [
     "State",
     "check_apart",
     "finished",
+    "has_settings",
     "is_open",
     "jobs_of",
     "note_inputs",
@@ -254,11 +257,17 @@ def is_open(job: Job, settings: Settings) -> bool:
     location = str(told["input"]["location"])
     if _absolute(location) != _absolute(job.source.shown):
         other = f"is of another input, {location}"
-    elif key := _difference(told["settings"], json.loads(json.dumps(asdict(settings)))):
+    elif key := _other_setting(told, settings):
         other = f"was made with another {key}"
     else:
         return False
     raise OutputError(f"{job.folder} {other}; --overwrite replaces it, --out writes elsewhere")
+
+
+def has_settings(folder: Path, settings: Settings) -> bool:
+    """Whether the complete run in a folder was made with these settings."""
+    told = finished(folder)
+    return told is not None and _other_setting(told, settings) is None
 
 
 def reopen(job: Job) -> None:
@@ -310,8 +319,7 @@ def _look(folder: Path, shown: str | None) -> Outcome | None:
         return Outcome.of_run(folder, told)
     signs = [sign for path in [folder, *folder.glob(ATTEMPTS)] if (sign := Sign.read(path))]
     sign = max(signs, key=lambda sign: (sign.now() == "running", sign.updated), default=None)
-    if sign is None and partial_of(folder / "run.json").exists():  # of a run of this input alone
-        sign = Sign(input=shown or folder.name, state="interrupted")
+    sign = sign or _sign_of_one(folder)
     if sign is None:
         return Outcome(input=shown, folder=folder.name, state="waiting") if shown else None
     return Outcome(
@@ -324,6 +332,47 @@ def _look(folder: Path, shown: str | None) -> Outcome | None:
         exit_code=1 if sign.state == "failed" else 0,
         age_seconds=round(sign.age_seconds, 1),
     )
+
+
+def _sign_of_one(folder: Path) -> Sign | None:
+    """How a run of this input alone stands that is not complete; None where there is none."""
+    from posetrack_app.journal import NAME
+
+    report = partial_of(folder / "run.json")
+    told, ended = _json(report) or {}, _written(report)
+    read = told["input"] if isinstance(told.get("input"), dict) else {}
+    sign = Sign(
+        input=read.get("location", folder.name),
+        state="interrupted",
+        frames=told.get("frames_written", 0),
+        frames_expected=read.get("frames_expected"),
+        host="",  # it is not told
+        updated=ended,
+    )
+    kept = sorted((folder / NAME).glob("*"))
+    if kept and (seen := max(map(_written, kept))) > ended:  # it was killed, or goes on
+        return replace(sign, state="running", frames=_frames_seen(kept), updated=seen)
+    return sign if ended else None
+
+
+def _frames_seen(kept: Sequence[Path]) -> int:
+    """How many frames a run had come to whose journal has these files; 0 where that cannot be read."""
+    import numpy as np
+
+    segments = [path for path in kept if path.suffix == ".npz"]
+    try:
+        with np.load(segments[-1]) as segment:
+            return int(segment["index"][-1]) + 1
+    except Exception:  # a damaged file fails in many ways
+        return 0
+
+
+def _written(path: Path) -> float:
+    """When a file was written, in seconds since 1970; 0 where it is missing."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -365,6 +414,11 @@ def _file_of(path: str | Path) -> tuple[int, int] | None:
 
 def _absolute(location: str) -> str:
     return location if "://" in location else os.path.abspath(location)
+
+
+def _other_setting(told: Mapping[str, Any], settings: Settings) -> str | None:
+    """The first setting in which a run differs from these, with its two values."""
+    return _difference(told["settings"], json.loads(json.dumps(asdict(settings))))
 
 
 def _difference(one: Mapping[str, Any], other: Mapping[str, Any], above: str = "") -> str | None:

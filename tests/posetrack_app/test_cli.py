@@ -129,6 +129,7 @@ def test_a_dry_run_writes_nothing(clip: Path, tmp_path: Path) -> None:
         (["run", "{clip}", "--device", "tpu"], 2, "tpu"),
         (["run", "{clip}", "--weights", "smal"], 1, "small"),
         (["run", "{clip}", "--weights", "{clip}"], 1, "grey.mp4"),
+        (["run", "{clip}", "--weights", "smal", "--dry-run"], 1, "small"),
         (["run", "{clip}", "--set", "network.short_sid=3"], 2, "network.short_side"),
         (["run", "{clip}", "--config", "none.toml"], 2, "none.toml"),
         (["run", "none.mp4"], 1, "none.mp4"),

@@ -85,6 +85,20 @@ def test_the_same_command_goes_on_where_it_was(call: Call, clips: Path, out: Pat
     assert "already" not in told
 
 
+def test_results_of_other_settings_are_not_merged_and_that_is_said(call: Call, clips: Path, out: Path) -> None:
+    both = ("run", clips / "people.mp4", clips / "others.mp4", "--out", out, "--no-video", "--device", "cpu", "--merge")
+    assert call(*both[:2], *both[3:])[0] == 0
+    before = (out / "poses.parquet").read_bytes()
+    code, told, errors = call(*both, "--part", "1/2", "--every", "2")
+    assert (code, "0 of 1 inputs done" in told) == (1, True)
+    assert f"{out / 'poses.parquet'} is not written: there are only results of other settings: people\n" in errors
+    assert (out / "poses.parquet").read_bytes() == before
+    code, _, errors = call(*both, "--every", "2")
+    assert code == 1
+    assert f"{out / 'poses.parquet'} is written without results of other settings: people\n" in errors
+    assert set(pq.read_table(out / "poses.parquet")["video"].to_pylist()) == {"others"}
+
+
 def test_a_dry_run_says_what_is_done(call: Call, clips: Path, out: Path) -> None:
     command = ("run", clips / "nobody.mp4", clips / "others.mp4", "--out", out, "--no-video", "--device", "cpu")
     assert call(*command, "--part", "1/2", "--quiet") == (0, "", "")

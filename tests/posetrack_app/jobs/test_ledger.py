@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from posetrack_app.config import Settings, override
@@ -169,6 +171,31 @@ def test_every_state_is_seen(tmp_path: Path) -> None:
     silent_age = found["silent"].age_seconds
     assert silent_age is not None
     assert silent_age > 999
+
+
+def test_of_a_run_of_one_input_alone_is_told_what_it_left(tmp_path: Path) -> None:
+    folder, seen = tmp_path / "clip", tmp_path / "clip" / "seen.partial"
+    seen.mkdir(parents=True)
+    (seen / "key.json").write_text("{}")
+    for first, last in ((0, 4), (5, 7)):
+        np.savez(seen / f"{first:09d}.npz", index=np.arange(first, last + 1))
+
+    def told(seconds_ago: float, *paths: Path) -> tuple[str, str, int, int | None]:
+        for path in paths:
+            os.utime(path, (time.time() - seconds_ago,) * 2)
+        (one,) = survey(tmp_path)
+        assert one.age_seconds == pytest.approx(seconds_ago, abs=5)
+        return one.input, one.state, one.frames, one.frames_expected
+
+    assert told(0) == ("clip", "running", 8, None)
+    assert told(1000, *seen.iterdir()) == ("clip", "stopped", 8, None)
+    report = {"input": {"location": "videos/clip.mp4", "frames_expected": 30}, "frames_written": 6}
+    (folder / "run.partial.json").write_text(json.dumps(report))
+    assert told(100, folder / "run.partial.json") == ("videos/clip.mp4", "interrupted", 6, 30)
+    (seen / "000000008.npz").write_text("damaged")  # it goes on
+    assert told(0) == ("videos/clip.mp4", "running", 0, 30)
+    finish(job(tmp_path))
+    assert survey(tmp_path)[0].state == "done"
 
 
 def test_a_new_attempt_outlives_the_failure_before_it(tmp_path: Path) -> None:
