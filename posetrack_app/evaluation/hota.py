@@ -62,6 +62,9 @@ class HotaParts:
     """Of several sequences: there, what follows from the last column's counts is worked out from them; in one
     sequence it is the mean of the joints."""
 
+    strict: bool = False
+    """Whether a joint that is neither annotated nor predicted has no figures and counts in no mean."""
+
     @property
     def det_a(self) -> Array:
         """Share of joints found among all that are annotated or predicted."""
@@ -88,12 +91,19 @@ class HotaParts:
         return self._last(np.sqrt(self.det_a * np.sqrt(self.ass_a * self.frag_a)))
 
     def figures(self) -> dict[str, Array]:
-        """Means over the thresholds, (16,) each, 0..1."""
+        """Means over the thresholds, (16,) each, 0..1; NaN where there is no figure."""
         names = ("hota", "det_a", "ass_a", "frag_a", "det_re", "det_pr", "ass_re", "ass_pr", "loc_a", "fa_hota")
-        return {name: np.asarray(getattr(self, name)).mean(axis=0) for name in names}
+        means = {name: np.asarray(getattr(self, name)).mean(axis=0) for name in names}
+        if self.strict:
+            nothing = (self.tp + self.fn + self.fp == 0).all(axis=0)  # (16,)
+            means = {name: np.where(nothing, np.nan, values) for name, values in means.items()}
+        return means
 
     def _last(self, values: Array) -> Array:
-        return values if self.combined else np.column_stack([values[:, :-1], values[:, :-1].mean(axis=1)])
+        if self.combined:
+            return values
+        joints = (self.tp + self.fn + self.fp)[:, :-1]
+        return _with_mean(values[:, :-1].T, _counted(joints.T, strict=self.strict))
 
 
 def hota(pairs: Sequence[FramePair], *, protocol: Protocol = "poseval") -> HotaParts:
@@ -133,15 +143,17 @@ def hota(pairs: Sequence[FramePair], *, protocol: Protocol = "poseval") -> HotaP
     member = np.equal.outer(np.arange(K), of_joint).astype(np.float64)  # (K, U)
     share = 1 / np.maximum(1, n_i + n_k - c)
     found = np.maximum(1, tp)
+    counted = _counted(tp + fn + fp, strict=not quirks)
     return HotaParts(
-        tp=_with_all(tp, total=True),
-        fn=_with_all(fn, total=True),
-        fp=_with_all(fp, total=True),
-        ass_a=_with_all(member @ (c * c * share) / found),
-        ass_re=_with_all(member @ (c * c / np.maximum(1, n_i)) / found),
-        ass_pr=_with_all(member @ (c * c / np.maximum(1, n_k)) / found),
-        frag_a=_with_all(_fragments(joint, truth, place, level, share, K) / found),
-        loc_a=_with_all(loc_a),
+        tp=_with_sum(tp),
+        fn=_with_sum(fn),
+        fp=_with_sum(fp),
+        ass_a=_with_mean(member @ (c * c * share) / found, counted),
+        ass_re=_with_mean(member @ (c * c / np.maximum(1, n_i)) / found, counted),
+        ass_pr=_with_mean(member @ (c * c / np.maximum(1, n_k)) / found, counted),
+        frag_a=_with_mean(_fragments(joint, truth, place, level, share, K) / found, counted),
+        loc_a=_with_mean(loc_a, counted),
+        strict=not quirks,
     )
 
 
@@ -166,6 +178,7 @@ def combine(sequences: Sequence[HotaParts]) -> HotaParts:
         frag_a=mean("frag_a"),
         loc_a=np.maximum(_TINY, similar) / np.maximum(_TINY, tp),
         combined=True,
+        strict=all(parts.strict for parts in sequences),
     )
 
 
@@ -250,6 +263,17 @@ def _fragments(
     return total
 
 
-def _with_all(values: Array, *, total: bool = False) -> Array:
-    """(A, 16) from (15, A): with the mean of the joints, or their `total`."""
-    return np.column_stack([values.T, values.sum(axis=0) if total else values.mean(axis=0)])
+def _counted(joints: Array, *, strict: bool) -> npt.NDArray[np.bool_]:
+    """Which joints count in a mean, bool (15,), from how many are annotated or predicted, (15, A)."""
+    there = np.asarray(joints.any(axis=1))
+    return there if strict and there.any() else np.ones_like(there)
+
+
+def _with_mean(values: Array, counted: npt.NDArray[np.bool_]) -> Array:
+    """(A, 16) from (15, A): with the mean of the joints that count."""
+    return np.column_stack([values.T, values[counted].mean(axis=0)])
+
+
+def _with_sum(values: Array) -> Array:
+    """(A, 16) from (15, A): with the sum of the joints."""
+    return np.column_stack([values.T, values.sum(axis=0)])

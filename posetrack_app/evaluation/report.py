@@ -152,9 +152,9 @@ def _charts(evaluation: Evaluation) -> list[_Chart]:
 
 def _hota(evaluation: Evaluation) -> list[tuple[str, str, str]]:
     """Name, mean and path of HOTA and its parts over the threshold."""
-    parts = evaluation.total.hota
+    parts, values = evaluation.total.hota, figures(evaluation.total)
     curves = (("HOTA", parts.hota), ("DetA", parts.det_a), ("AssA", parts.ass_a))
-    return [(name, cell(float(100 * of[:, -1].mean())), charts.polyline(ALPHAS, of[:, -1])) for name, of in curves]
+    return [(name, cell(total_of(values[name.casefold()])), charts.polyline(ALPHAS, of[:, -1])) for name, of in curves]
 
 
 def _strips(evaluation: Evaluation) -> tuple[list[_Strip], list[str]]:

@@ -83,9 +83,28 @@ def test_nothing_is_ordinary() -> None:
         figures = parts.figures()
         assert figures["hota"].tolist() == [0] * 16
         assert figures["loc_a"].tolist() == [1] * 16
+    for parts in (hota([], protocol="strict"), hota(pairs(({}, {})), protocol="strict")):
+        for values in (*parts.figures().values(), *combine([parts, parts]).figures().values()):
+            assert np.isnan(values).all()
     counts = count_tracks(follow([]))
     assert counts.tracks.tolist() == [0] * K
     assert np.isnan(counts.idf1()).all()
+
+
+def test_joints_that_are_nowhere_have_no_figure_under_strict_and_count_in_no_mean() -> None:
+    """Only joint 0 is there; in one sequence of two nothing is."""
+    found, nothing = pairs(({0: HERE}, {0: HERE})), pairs(({}, {}))
+    for name, values in hota(found, protocol="strict").figures().items():
+        assert values[0] == values[-1] == pytest.approx(1), name
+        assert np.isnan(values[1:-1]).all()
+    both = combine([hota(some, protocol="strict") for some in (found, nothing)]).figures()
+    alone = combine([hota(found, protocol="strict")]).figures()
+    for name, values in both.items():
+        np.testing.assert_array_equal(values, alone[name])
+        assert values[0] == values[-1] == pytest.approx(1)
+    assert hota(found).figures()["hota"][-1] == pytest.approx(1 / 15)  # as PoseTrack21's evaluator
+    missed = hota(pairs(({0: HERE}, {})), protocol="strict").figures()
+    assert missed["hota"][0] == missed["hota"][-1] == 0
 
 
 places = st.integers(0, 10**9).map(lambda seed: complex(*np.random.default_rng(seed).uniform(1, 30, 2)))
