@@ -21,6 +21,10 @@ class TrackerConfig:
     """Poses from this score on choose their tracks first, and may begin one; weaker ones only continue tracks. At 0
     chairs and shadows become people; too high, faint people stay without identity and tracks begin late."""
 
+    weak_score: float = 0.15
+    """Weaker poses have no part in tracks. Too low: who is away stays where a ghost is. Too high: who is half hidden is
+    lost."""
+
     sure_score: float = 0.6
     """A strong pose from this score on is a person at once, without `birth_frames`. At 0 every flicker gets an
     identity; above 1 nobody does at once, and pictures that have nothing to do with each other give no identities."""

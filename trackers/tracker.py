@@ -245,10 +245,11 @@ class Tracker:
         owner = np.full(len(score), -1, dtype=np.intp)
         free = np.ones(len(self._tracks), dtype=bool)
         strong = score >= self.config.strong_score
+        weak = ~strong & (score >= self.config.weak_score)
         recent = np.array([self._frame - track.last_frame <= 1 for track in self._tracks], dtype=bool)
         recent |= predicted.unseen <= self.config.recent_seconds
         alive = predicted.unseen <= self.config.death_seconds
-        for tracks, poses, lost in ((recent, strong, False), (recent, ~strong, False), (alive, strong, True)):
+        for tracks, poses, lost in ((recent, strong, False), (recent, weak, False), (alive, strong, True)):
             m, n = (tracks & free).nonzero()[0], (poses & (owner < 0)).nonzero()[0]
             if len(m) and len(n):
                 tracks_left = predicted if len(m) == len(free) else predicted.take(m)

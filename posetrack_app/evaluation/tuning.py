@@ -36,6 +36,7 @@ GRID: Mapping[str, tuple[Value, ...]] = {
     "output.min_person_score": (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
     "output.untracked": (False, True),
     "tracker.strong_score": (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6),
+    "tracker.weak_score": (0.0, 0.05, 0.1, 0.15, 0.2, 0.25),
     "tracker.sure_score": (0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
     "tracker.birth_frames": (1, 2, 3, 4, 5, 8),
     "tracker.min_similarity": (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),

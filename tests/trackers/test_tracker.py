@@ -271,8 +271,17 @@ def test_a_frame_does_not_wait_longer_than_birth_frames_and_is_not_changed_after
 
 
 def test_weak_poses_continue_a_track_but_begin_none() -> None:
-    story = [[(0, 0, 0.9), (300, 0, 0.2)]] * 5 + [[(0, 0, 0.1), (300, 0, 0.2)]] * 10
+    story = [[(0, 0, 0.9), (300, 0, 0.2)]] * 5 + [[(0, 0, 0.2), (300, 0, 0.2)]] * 10
     assert [ids(frame) for frame in track(story)] == [[0, -1]] * 15
+
+
+def test_a_ghost_has_no_part_in_tracks() -> None:
+    """Who is away for ten frames is not held where a ghost is, and keeps the identity where they come back."""
+    story = [[(0, 0, 0.9)]] * 5 + [[(4 * step, 0, 0.1)] for step in range(10)] + [[(0, 0, 0.9)]] * 2
+    frames = track(story)
+    seen = [[i for i, origin in zip(ids(frame), frame.origin, strict=True) if origin == OBSERVED] for frame in frames]
+    assert seen == [[0]] * 5 + [[-1]] * 10 + [[0]] * 2
+    assert frames[-1].xy[0, 0].tolist() == pytest.approx(frames[0].xy[0, 0].tolist())
 
 
 def test_weak_poses_make_nobody_a_person_and_nothing_grows() -> None:
