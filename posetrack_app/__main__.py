@@ -51,7 +51,7 @@ def main() -> None:
         code = 2
     except (KeyboardInterrupt, typer.Abort):
         print(
-            "interrupted: what was finished is kept in files named .partial; the same command goes on from there",
+            "interrupted: what was finished is kept, incomplete files as .partial; run goes on by the same command",
             file=sys.stderr,
         )
         code = 130
