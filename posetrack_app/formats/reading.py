@@ -21,7 +21,7 @@ from posetrack_app.formats.saving import partial_of
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Poses
 
-__all__ = ["read_poses", "table_of"]
+__all__ = ["read_poses", "refuse_other_runs", "table_of"]
 
 _KNOWN = "poses of PoseTrack, COCO, OpenPose, MMPose or Ultralytics"
 _READ = f"our Parquet or CSV, JSON with {_KNOWN}, XML of CVAT"
@@ -168,15 +168,24 @@ def _folder(path: Path, rate: float) -> PoseSequence:
     files = sorted(path.glob(openpose.PATTERN))
     if files:
         return openpose.read_files(path, files, rate=rate)
-    if partial_of(path / _TABLE).exists() or (path / _JOURNAL).exists():
-        raise InputError(f"{path} has a run that is not finished: {_going_on(path)}")
-    runs = [str(table.parent) for table in sorted(path.glob(f"*/{_TABLE}"))]
-    if runs:
-        raise InputError(f"{path} has the folders of runs; name one of them: {some_of(runs)}")
+    refuse_other_runs(path)
     files = sorted(path.glob("*.json"), key=lambda file: (numbered(file.stem) or 0, file.name))
     if not files:
         raise InputError(f"{path} holds neither {_TABLE} nor a JSON file for each frame")
     return _pictures(path, [(file, load(file)) for file in files], rate)
+
+
+def refuse_other_runs(folder: Path) -> None:
+    """Say what to do with a folder that has no table, but a run that is not finished, or the folders of runs.
+
+    Raises:
+        InputError: it is one of these.
+    """
+    if partial_of(folder / _TABLE).exists() or (folder / _JOURNAL).exists():
+        raise InputError(f"{folder} has a run that is not finished: {_going_on(folder)}")
+    runs = [str(table.parent) for table in sorted(folder.glob(f"*/{_TABLE}"))]
+    if runs:
+        raise InputError(f"{folder} has the folders of runs; name one of them: {some_of(runs)}")
 
 
 def _going_on(folder: Path) -> str:

@@ -16,6 +16,7 @@ from models.skeleton import Skeleton
 from posetrack_app.errors import InputError
 from posetrack_app.formats.labelled import decode, load
 from posetrack_app.formats.parquet import read_sequence
+from posetrack_app.formats.reading import refuse_other_runs
 from posetrack_app.formats.sequence import PoseSequence
 from posetrack_app.render.colours import track_colour
 from posetrack_app.view.media import Media, look_at, shown_times
@@ -95,6 +96,7 @@ def make_page(folder: Path, *, out: Path, video: Path | None = None) -> Page:
     """
     table = folder / "poses.parquet"
     if not table.is_file():
+        refuse_other_runs(folder)
         raise InputError(f"{folder} is not the folder of a run: it has no poses.parquet")
     sequence = read_sequence(table)
     packed = pack_poses(sequence)

@@ -123,6 +123,18 @@ def test_what_is_older_than_what_it_was_made_from_is_told(tmp_path: Path) -> Non
     assert [drawn, f"these poses are older than the run beside them: retrack {run} again"] == notes(retracked)
 
 
+def test_folders_without_a_table_say_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not the folder of a run: it has no poses.parquet"):
+        make_page(tmp_path, out=tmp_path / "view.html")
+    run_folder(tmp_path / "clip")
+    with pytest.raises(InputError, match="has the folders of runs; name one of them: .*clip"):
+        make_page(tmp_path, out=tmp_path / "view.html")
+    (tmp_path / "seen.partial").mkdir()
+    with pytest.raises(InputError, match="is not finished: the same `run` command goes on with it"):
+        make_page(tmp_path, out=tmp_path / "view.html")
+    assert not (tmp_path / "view.html").exists()
+
+
 def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     """Variable rate, a negative start that the writer moved, and a late one that it kept."""
     for first in (-0.5, 0.0, 2.5):
