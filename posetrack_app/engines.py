@@ -26,6 +26,7 @@ __all__ = [
     "OpenVINOEngine",
     "PrecisionName",
     "TorchEngine",
+    "load_network",
     "make_engine",
     "resolve_device",
     "resolve_precision",
@@ -88,7 +89,7 @@ class TorchEngine:
             WeightsError: no such weights, or they are damaged or of another kind.
         """
         self.device, self.precision = device, precision
-        network = _load(weights, device=device)
+        network = load_network(weights, device=device)
         self.config = network.config
         self._mirror = torch.as_tensor(_mirrored_maps(self.config), device=device)
         self._network: ClusterNet = network.to(_DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -127,7 +128,7 @@ class OpenVINOEngine:
         """
         from posetrack_app.openvino_network import OpenVINONetwork
 
-        network = _load(weights, device="cpu")
+        network = load_network(weights, device="cpu")
         self.config, self.precision = network.config, precision
         self._mirror = torch.as_tensor(_mirrored_maps(self.config))
         self._network: OpenVINONetwork = OpenVINONetwork(network, precision=precision)
@@ -146,7 +147,12 @@ class OpenVINOEngine:
         return {"engine": f"OpenVINO {version('openvino')}", "device": "cpu", "precision": self.precision}
 
 
-def _load(weights: str | Path, *, device: str) -> ClusterNet:
+def load_network(weights: str | Path, *, device: str) -> ClusterNet:
+    """The network with its weights, in float32.
+
+    Raises:
+        WeightsError: no such weights, or they are damaged or of another kind.
+    """
     try:
         return weight_files.load(weights, device=device)
     except (FileNotFoundError, ValueError) as error:

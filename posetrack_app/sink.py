@@ -17,7 +17,6 @@ from posetrack_app.appearance import SIZE
 from posetrack_app.between import as_seen
 from posetrack_app.config import Settings
 from posetrack_app.doubts import DoubtsWriter
-from posetrack_app.errors import OutputError
 from posetrack_app.estimator import PoseEstimator
 from posetrack_app.formats.parquet import ParquetWriter
 from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
@@ -50,7 +49,7 @@ class Sink:
         clock: Clock,
         show: Callable[[npt.NDArray[np.uint8]], None] | None = None,
     ) -> None:
-        """Make the folder and open the files in it; `show` is called with each drawn picture."""
+        """Open the files in `folder`, which is there; `show` is called with each drawn picture."""
         self.frames = 0
         self.poses = 0
         self.people: set[int] = set()
@@ -60,10 +59,6 @@ class Sink:
         self._queue: queue.Queue[tuple[Frame, Poses] | None] = queue.Queue(maxsize=4)
         self._error: BaseException | None = None
         skeleton = estimator.skeleton
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from None
         self._tables: list[ParquetWriter | PoseTrack2018Writer | DoubtsWriter] = []
         self._video: VideoWriter | None = None
         self._renderer = Renderer(skeleton, settings.render)

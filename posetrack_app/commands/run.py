@@ -257,14 +257,14 @@ def _refuse_existing(folder: Path, *, overwrite: bool) -> None:
 
 def _dry_run(jobs: list[Job], settings: Settings, *, overwrite: bool, several: bool) -> int:
     """Open each input and say what would become of it."""
-    from posetrack_app.engines import TorchEngine
+    from posetrack_app.engines import load_network
     from posetrack_app.estimator import resolve_device, resolve_precision
     from posetrack_app.jobs.ledger import is_open
     from posetrack_app.video import VideoReader
 
     device = resolve_device(settings.network.device)
     precision = resolve_precision(settings.network.precision, device)
-    TorchEngine(settings.network.weights, device="cpu", precision="float32")  # as it is loaded, weights are checked
+    load_network(settings.network.weights, device="cpu")  # as they are loaded, weights are checked
     print(
         f"network '{settings.network.weights}' on {device} in {precision}, "
         f"short side {settings.network.short_side} pixels"

@@ -14,7 +14,7 @@ from posetrack_app.errors import OutputError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["alone_in", "partial_of", "save_file", "save_folder", "saving"]
+__all__ = ["alone_in", "partial_folder_of", "partial_of", "save_file", "save_folder", "saving"]
 
 
 def partial_of(path: Path) -> Path:
@@ -24,6 +24,15 @@ def partial_of(path: Path) -> Path:
     'poses.partial.json'
     """
     return path.with_name(f"{path.stem}.partial{path.suffix}")
+
+
+def partial_folder_of(path: Path) -> Path:
+    """Where a folder is written until it is complete.
+
+    >>> partial_folder_of(Path("out/frames.v2")).name
+    'frames.v2.partial'
+    """
+    return path.with_name(f"{path.name}.partial")
 
 
 @contextmanager
@@ -80,13 +89,13 @@ def _locked(handle: int) -> bool:
     return True
 
 
-def save_file(path: Path, parts: Iterable[str]) -> None:
-    """Write the parts of a text.
+def save_file(path: Path, parts: Iterable[str], *, complete: bool = True) -> None:
+    """Write the parts of a text, which gets its final name if it is `complete`.
 
     Raises:
         OutputError: it cannot be written.
     """
-    with saving(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with saving(path, complete=complete) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         file.writelines(parts)
 
 
@@ -98,7 +107,7 @@ def save_folder(path: Path, files: Iterable[tuple[str, Iterable[str]]], *, patte
     Raises:
         OutputError: it cannot be written.
     """
-    partial = path.with_name(f"{path.name}.partial")
+    partial = partial_folder_of(path)
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()

@@ -13,7 +13,7 @@ from posetrack_app.formats import coco_results, csv_table, cvat, mot, openpose, 
 from posetrack_app.formats.forms import Form
 from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
 from posetrack_app.formats.reading import table_of
-from posetrack_app.formats.saving import partial_of, saving
+from posetrack_app.formats.saving import partial_folder_of, partial_of, saving
 from posetrack_app.formats.sequence import PoseSequence
 
 __all__ = ["default_path", "write_poses"]
@@ -92,7 +92,7 @@ def write_poses(
     if taken and not overwrite:
         raise OutputError(f"{path} is there already; --overwrite replaces it, --out writes elsewhere")
     table = None if source is None else table_of(source)
-    partial = partial_of(path) if writer.pattern is None else path.with_name(f"{path.name}.partial")
+    partial = (partial_of if writer.pattern is None else partial_folder_of)(path)
     with _whole(path, partial):
         if form == "csv" and table is not None:
             csv_table.convert(path, table)

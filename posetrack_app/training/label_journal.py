@@ -12,10 +12,10 @@ import msgspec
 
 from posetrack_app.errors import OutputError
 
-__all__ = ["LabelJournal", "LabelledPhoto", "journal_of"]
+__all__ = ["KeptPhoto", "LabelJournal", "journal_of"]
 
 
-class LabelledPhoto(msgspec.Struct, frozen=True):
+class KeptPhoto(msgspec.Struct, frozen=True):
     """What is known of one photo."""
 
     name: str
@@ -77,7 +77,7 @@ class LabelJournal:
         if not self.names:
             self._path.unlink(missing_ok=True)
 
-    def add(self, photo: LabelledPhoto) -> None:
+    def add(self, photo: KeptPhoto) -> None:
         """Keep a photo; once this returns, no kill of the program takes it away.
 
         Raises:
@@ -86,7 +86,7 @@ class LabelJournal:
         self._write(self._encoder.encode(photo) + b"\n")
         self.names.add(photo.name)
 
-    def photos(self) -> Iterator[LabelledPhoto]:
+    def photos(self) -> Iterator[KeptPhoto]:
         """All that are done, in the order in which they came; none may be added meanwhile."""
         self._file.seek(len(self._head))
         yield from self._read()
@@ -95,9 +95,9 @@ class LabelJournal:
         """Let go of all: the labels are complete elsewhere. At its end an empty journal removes its file."""
         self.names.clear()
 
-    def _read(self) -> Iterator[LabelledPhoto]:
+    def _read(self) -> Iterator[KeptPhoto]:
         """Photos from here on; a last line that was broken off is cut away, other damage passed over."""
-        decoder = msgspec.json.Decoder(LabelledPhoto)
+        decoder = msgspec.json.Decoder(KeptPhoto)
         end = self._file.tell()
         for line in iter(self._file.readline, b""):
             if not line.endswith(b"\n"):

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from models.skeleton import Skeleton
 from posetrack_app.estimator import PoseEstimator
-from posetrack_app.formats.saving import saving
-from posetrack_app.training.label_journal import LabelJournal, LabelledPhoto
+from posetrack_app.formats.saving import save_file
+from posetrack_app.training.label_journal import KeptPhoto, LabelJournal
 from posetrack_app.training.teacher import Taught, TeacherConfig, fuse
 from posetrack_app.types import Frame
 from trackers.oks import body_boxes, body_size
@@ -82,14 +82,13 @@ def label_photos(
     for photo, taught in _taught(photos, estimators, config):
         height, width = photo.image.shape[:2]
         people = to_annotations(taught, size=(width, height), skeleton=skeleton)
-        journal.add(LabelledPhoto(name=str(photo.name), size=(width, height), people=people))
+        journal.add(KeptPhoto(name=str(photo.name), size=(width, height), people=people))
         progress()
         if stop():
             done.stopped = True
             break
     info = {"info": described(estimators, config), "categories": [_category(skeleton)]}
-    with saving(out, complete=not done.stopped) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(_text(info, journal, done))
+    save_file(out, _text(info, journal, done), complete=not done.stopped)
     if not done.stopped:
         journal.clear()
     return done
