@@ -5,10 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import typer
-from typer.main import get_command
 
 from posetrack_app.cli import app
 from posetrack_app.errors import UserError
@@ -21,26 +20,11 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _call() -> Any:
-    """What the command gives; an interrupt is a `typer.Abort`, since newer versions of Typer make a mere 130 of it."""
-    command: Any = get_command(app)
-    invoke = command.invoke
-
-    def guarded(context: Any) -> Any:
-        try:
-            return invoke(context)
-        except KeyboardInterrupt:
-            raise typer.Abort from None
-
-    command.invoke = guarded
-    return command(standalone_mode=False)
-
-
 def main() -> None:
     """Run the command line; exit code 0, 1 for a failure, 2 for a wrong call, 130 when interrupted."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = _call()
+        code = app(standalone_mode=False)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from posetrack_app.commands import (
     bench,
@@ -22,7 +25,20 @@ from posetrack_app.commands import (
 )
 from posetrack_app.commands.grouped import Grouped
 
+
+class _Commands(TyperGroup):
+    """Makes an interrupt a `typer.Abort`: newer versions of Typer make a mere exit code of it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """As of a group."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="posetrack-app",
     help="Every person's pose in every frame of a video, with an identity that stays.",
     no_args_is_help=True,
