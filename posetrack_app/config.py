@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +54,21 @@ class InputSettings:
     queue_frames: int = 6
     """Decoded frames that may wait for the network: more smooths the flow, and takes memory."""
 
+    start: float = 0.0
+    """Seconds from the first frame to the first that is tracked. What is before it is decoded, and not looked at."""
+
+    end: float = 0.0
+    """Seconds from the first frame to the first that is not tracked any more; 0 goes on to the end."""
+
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         _require(self.image_rate > 0, f"image_rate is {self.image_rate}, it must be above 0")
         _require(self.queue_frames >= 1, f"queue_frames is {self.queue_frames}, it must be at least 1")
+        _require(0 <= self.start < math.inf, f"start is {self.start}, it must be at least 0")
+        _require(
+            self.end == 0 or self.start < self.end < math.inf,
+            f"end is {self.end:g}, it must be after start ({self.start:g}), or 0 for the end of the input",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -218,6 +218,7 @@ def key_of(source: Source, *, settings: Settings, network: dict[str, Any]) -> di
         "image rate": settings.input.image_rate,
         "network": network,
         "every": settings.network.every,
+        "stretch": [settings.input.start, settings.input.end],
         "grouping": asdict(settings.grouping),
         "versions": {name: value for name, value in versions().items() if name != "platform"},
     }

@@ -169,24 +169,28 @@ def _journal(
     if journal.anew_because:
         tell(f"{source.shown}: the run that was broken off does not go on, it begins anew: {journal.anew_because}")
     elif (last := journal.last) is not None:
-        tell(f"{source.shown}: the run that was broken off goes on; the network saw frames 0 to {last} already")
+        tell(f"{source.shown}: the run that was broken off goes on; the network saw its frames up to {last} already")
     return journal
 
 
 def _chosen(frames: Iterable[Frame], every: int) -> Iterator[tuple[Frame, bool]]:
-    """Each frame, and whether the network is to see it: every `every`-th, and the last before the end or an error."""
+    """Each frame, and whether the network is to see it: every `every`-th, the first, and the last before the end or an
+    error.
+    """
     if every == 1:
         yield from ((frame, True) for frame in frames)
         return
     held: Frame | None = None
+    begun = False
     failures: list[UserError] = []
     for frame in _until_error(frames, failures):
         if held is not None:
             yield held, False
         held = frame
-        if frame.index % every == 0:
+        if frame.index % every == 0 or not begun:
             yield frame, True
             held = None
+        begun = True
     if held is not None:
         yield held, True
     if failures:

@@ -51,6 +51,7 @@ def redraw(
     """
     poses = {frame.index: as_seen(frame.poses) if sequence.every > 1 else frame.poses for frame in sequence.frames}
     count = max(poses, default=-1) + 1
+    first = min(poses, default=0) if sequence.is_stretch else 0
     with VideoReader(source, queue_frames=settings.input.queue_frames, image_rate=settings.input.image_rate) as reader:
         info = reader.info
         if sequence.width and (sequence.width, sequence.height) != (info.width, info.height):
@@ -67,19 +68,25 @@ def redraw(
             width=width,
             height=height,
             rate=info.average_rate,
+            is_stretch=sequence.is_stretch,
             audio_from=Path(source.location) if info.has_audio else None,
             quality=settings.video.quality,
             encoder=settings.video.encoder,
         ) as writer:
-            frames = 0
+            frames = length = 0
             for frame in reader:
+                if sequence.is_stretch and frame.index == count:
+                    break
+                length = frame.index + 1
+                if frame.index < first:
+                    continue
                 if frame.index not in poses:
                     raise _other_length(source, f"more than {frame.index}", count)
                 writer.write(renderer.draw(*scaled(frame, poses[frame.index], scale)), frame.pts)
                 frames += 1
                 progress()
-            if frames < count:
-                raise _other_length(source, str(frames), count)
+            if length < count:
+                raise _other_length(source, str(length), count)
         return Redrawn(frames, [*reader.warnings, *writer.warnings])
 
 

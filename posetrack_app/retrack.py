@@ -200,6 +200,7 @@ def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) ->
         raw=smoothed,
         appearance=table.appearance.shape[1],
         every=sequence.every,
+        is_stretch=sequence.is_stretch,
         notes={"steps": json.dumps(result.steps)},
     )
     document = PoseTrack2018Writer(folder / "poses.json", video=sequence.video, skeleton=sequence.skeleton)

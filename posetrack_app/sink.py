@@ -64,6 +64,7 @@ class Sink:
         self._renderer = Renderer(skeleton, settings.render)
         self._scale = settings.video.scale
         self._every = settings.network.every
+        is_stretch = settings.input.start > 0 or settings.input.end > 0
         try:
             self._parquet = ParquetWriter(
                 folder / "poses.parquet",
@@ -73,6 +74,7 @@ class Sink:
                 height=info.height,
                 appearance=SIZE,
                 every=self._every,
+                is_stretch=is_stretch,
             )
             self._tables.append(self._parquet)
             self._json = PoseTrack2018Writer(folder / "poses.json", video=source.name, skeleton=skeleton)
@@ -86,6 +88,7 @@ class Sink:
                     width=width,
                     height=height,
                     rate=info.average_rate,
+                    is_stretch=is_stretch,
                     audio_from=Path(source.location) if info.has_audio else None,
                     quality=settings.video.quality,
                     encoder=settings.video.encoder,

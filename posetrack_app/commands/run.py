@@ -64,6 +64,11 @@ def run(
     video: Annotated[
         bool | None, typer.Option("--video/--no-video", help="Write tracked.mp4. [video]", rich_help_panel=PICTURE)
     ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Track from this time of the video on, as 90, 1:30 or 0:01:30.5."),
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Track up to this time of the video.")] = None,
     every: Annotated[
         int | None,
         typer.Option(
@@ -147,12 +152,17 @@ def run(
 
     Of several inputs those that are done are left alone: the same command again goes on where it was.
     """
+    start, end = _seconds_of(from_, "--from"), _seconds_of(to, "--to")
+    if start is not None and end is not None and end <= start:
+        raise UsageError(f"--to {to} is not after --from {from_}")
     settings = settings_of(
         config,
         assignments,
         **{
             **network_options(weights, device, precision, short_side, mirror),
             **render_options(render, color_by, trails),
+            "input.start": start,
+            "input.end": end,
             "video.enabled": video,
             "network.every": every,
             "video.scale": scale,
@@ -205,6 +215,23 @@ def _listed(inputs: list[str]) -> list[str]:
             raise InputError(f"the list {path} names no input: write one a line")
         found += named
     return found
+
+
+def _seconds_of(time: str | None, option: str) -> float | None:
+    """Seconds of a time that a user wrote.
+
+    >>> _seconds_of("90.5", "--to"), _seconds_of("1:30", "--to"), _seconds_of("1:00:00.25", "--to")
+    (90.5, 90.0, 3600.25)
+    """
+    if time is None:
+        return None
+    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", time.strip(), re.ASCII)
+    if match is None:
+        raise UsageError(f"{option} {time}: write seconds as 90 or 90.5, or a time as 1:30 or 0:01:30.5")
+    seconds = int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + float(match[3])
+    if option == "--to" and not seconds:
+        raise UsageError(f"--to {time}: there is nothing before the first frame")
+    return seconds
 
 
 def _part(jobs: list[Job], part: str | None) -> list[Job]:
@@ -260,7 +287,7 @@ def _dry_run(jobs: list[Job], settings: Settings, *, overwrite: bool, several: b
     from posetrack_app.engines import load_network
     from posetrack_app.estimator import resolve_device, resolve_precision
     from posetrack_app.jobs.ledger import is_open
-    from posetrack_app.video import VideoReader
+    from posetrack_app.video import open_reader
 
     device = resolve_device(settings.network.device)
     precision = resolve_precision(settings.network.precision, device)
@@ -277,7 +304,7 @@ def _dry_run(jobs: list[Job], settings: Settings, *, overwrite: bool, several: b
             elif not overwrite and not is_open(job, settings):
                 print(f"{job.source.shown}: done already in {job.folder}/")
                 continue
-            with VideoReader(job.source) as reader:
+            with open_reader(job.source, input_=settings.input, live=settings.live) as reader:
                 info = reader.info
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -4,7 +4,8 @@ Columns: frame, seconds, track, person_score, joint, x, y, score, origin. Tables
 raw_y: the place before, null where nothing was seen. Tables of a run also have appearance: what a person looks like,
 a byte a number, in the row of their first joint, null in the others. Frames without people have no rows; the table's
 metadata tells the input, its size, how many frames there were (`frames`), when they are shown (`seconds`), of pictures
-in a folder their `names`, and `every` where the network saw every so-manieth frame only.
+in a folder their `names`, `every` where the network saw every so-manieth frame only, and `is_stretch` where the frames
+are those of a part of the video.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class ParquetWriter:
         raw: bool = False,
         appearance: int = 0,
         every: int = 1,
+        is_stretch: bool = False,
         notes: Mapping[str, str] | None = None,
     ) -> None:
         """Start the table of a video of `width` x `height` pixels.
@@ -83,7 +85,8 @@ class ParquetWriter:
             height: Of the upright frame, pixels.
             raw: Whether it has places before smoothing, too.
             appearance: How many numbers tell what a person looks like; 0: the table has nothing of that.
-            every: The network saw every so-manieth frame, and the last.
+            every: The network saw every so-manieth frame, the first and the last.
+            is_stretch: The frames are those of a part of the video.
             notes: What is added to the table's metadata.
         """
         self._path = path
@@ -102,6 +105,7 @@ class ParquetWriter:
         self._metadata = {
             **(notes or {}),
             **({"every": str(every)} if every > 1 else {}),
+            **({"is_stretch": "1"} if is_stretch else {}),
             "skeleton": skeleton.name, "video": video, "width": str(width), "height": str(height),
         }  # fmt: skip
         try:
@@ -272,6 +276,7 @@ def read_sequence(path: Path) -> PoseSequence:
         height=height,
         frames=[frames[number] for number in sorted(frames)],
         every=every,
+        is_stretch=b"is_stretch" in metadata,
     )
 
 
@@ -289,6 +294,7 @@ def write_sequence(path: Path, sequence: PoseSequence) -> None:
         height=sequence.height,
         appearance=sequence.appearance_size,
         every=sequence.every,
+        is_stretch=sequence.is_stretch,
     )
     for frame in sequence.frames:
         writer.add(frame.index, frame.seconds, frame.poses, frame.name)

@@ -47,7 +47,10 @@ class PoseSequence:
     """Every frame in order, also those in which nobody is."""
 
     every: int = 1
-    """The network saw every so-manieth frame, and the last."""
+    """The network saw every so-manieth frame, the first and the last."""
+
+    is_stretch: bool = False
+    """Whether the frames are those of a part of the video only; indices and times are those of the whole."""
 
     @property
     def appearance_size(self) -> int:

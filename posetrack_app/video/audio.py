@@ -77,6 +77,11 @@ class AudioTrack:
             self.close()
             raise
 
+    def skip(self, until: float) -> None:
+        """Leave out what begins before a time, on the clock of the input."""
+        while self._packet is not None and self._seconds < until:
+            self._packet = self._read()
+
     def advance(self, until: float, *, shift: float) -> None:
         """Write what begins up to a time."""
         while self._packet is not None and self._seconds + shift <= until:

@@ -16,6 +16,7 @@ from posetrack_app.video.clock import Clock
 from posetrack_app.video.coded import quiet_opencv
 from posetrack_app.video.info import VideoInfo
 from posetrack_app.video.source import Source
+from posetrack_app.video.stretch import WHOLE, Stretch
 
 __all__ = ["Camera"]
 
@@ -61,9 +62,9 @@ class Camera:
             orientation="upright",
         )
 
-    def frames(self) -> Iterator[Frame]:
-        """Frames until the camera goes away."""
-        return chain([self._first], self._frames)
+    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
+        """Frames of a stretch, until the camera goes away."""
+        return stretch.cut(chain([self._first], self._frames))
 
     def close(self) -> None:
         """Free the camera for others."""

@@ -109,7 +109,8 @@ class Damage:
         """What was wrong, a line each; empty where all is well.
 
         Args:
-            stopped: Reading was stopped in the middle: frames that are still inside the decoder are not missing.
+            stopped: Reading was stopped in the middle: what did not come, or is still inside the decoder, is not
+                missing.
         """
         lines = []
         undecoded = self._failed if stopped else self._undecoded
@@ -117,9 +118,9 @@ class Damage:
         promised = f"{of}, {self._expected} were expected" if self._expected else of
         if self._broke is not None:
             lines.append(f"reading broke off: {promised} ({self._broke})")
-        elif self._ended_early:
+        elif self._ended_early and not stopped:
             lines.append(f"the video ends early: {promised}; the file may be cut off")
-        elif self._too_few:
+        elif self._too_few and not stopped:
             lines.append(f"frames are missing: {promised}")
         if undecoded:
             lines.append(f"{undecoded} of {self._packets} packets could not be decoded and gave no frame")

@@ -11,6 +11,7 @@ from posetrack_app.video.film import Film
 from posetrack_app.video.info import VideoInfo
 from posetrack_app.video.pictures import Pictures
 from posetrack_app.video.source import Source
+from posetrack_app.video.stretch import WHOLE, Stretch
 
 __all__ = ["Decoder", "open_decoder"]
 
@@ -30,8 +31,8 @@ class Decoder(Protocol):
     in_bursts: bool
     """Whether frames of a live source come many at once, as segments of HLS do."""
 
-    def frames(self) -> Iterator[Frame]:
-        """All frames, once."""
+    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
+        """The frames of a stretch, once; they are numbered from the first frame of the source."""
 
     def close(self) -> None:
         """Free the source; not while another thread takes frames."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain
 
 import av
@@ -29,11 +30,26 @@ from posetrack_app.video.container import (
 from posetrack_app.video.damage import Damage
 from posetrack_app.video.info import VideoInfo
 from posetrack_app.video.source import Source
+from posetrack_app.video.stretch import WHOLE, Stretch
 
 __all__ = ["Film"]
 
 _SEGMENTED = ("hls", "dash")
 """FFmpeg's names of formats whose live streams come in segments of some seconds."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Decoded:
+    """A frame as the decoder gives it."""
+
+    index: int
+    """Position in the stream."""
+
+    pts: float
+    """When it is shown in seconds, on the mended clock."""
+
+    frame: VideoFrame
+    """Its picture, colours and turn still as they are stored."""
 
 
 class Film:
@@ -81,18 +97,20 @@ class Film:
             self._count = 0
             self._size: tuple[int, int] | None = None
             self._orientation = ""
-            self._frames = self._decode()
-            first = next(self._frames, None)
+            self._told = False
+            self._decoding = self._decode()
+            first = next(self._decoding, None)
             if first is None:
                 why = f" ({self._damage.last_error})" if self._damage.last_error else ""
                 raise InputError(f"{self._shown} holds a film ({self._codec()}), but no frame that can be decoded{why}")
+            self._first = first
+            picture = self._look(first).image
         except BaseException:
             self._container.close()
             raise
-        self._first = first
         self.info = VideoInfo(
-            width=first.image.shape[1],
-            height=first.image.shape[0],
+            width=picture.shape[1],
+            height=picture.shape[0],
             frames_expected=self._length.frames,
             average_rate=rate,
             has_audio=source.kind == "video" and bool(self._container.streams.audio),
@@ -103,28 +121,31 @@ class Film:
             stream=self._stream.index,
         )
 
-    def frames(self) -> Iterator[Frame]:
-        """All frames, once."""
-        return chain([self._first], self._frames)
+    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
+        """The frames of a stretch, once; those before it are decoded, but not made into pictures."""
+        return map(self._look, stretch.cut(chain([self._first], self._decoding)))
 
     def close(self) -> None:
         """Free the file; not while another thread takes frames."""
         self._container.close()
-        if self._mends_breaks:
-            self.warnings += self._damage.warnings(stopped=True)
-            self.warnings += self._clock.warnings()
+        if not self._told:
+            self._tell(stopped=True)
+
+    def _tell(self, *, stopped: bool) -> None:
+        self._told = True
+        self.warnings += self._damage.warnings(stopped=stopped)
+        self.warnings += self._clock.warnings()
 
     def _codec(self) -> str:
         return self._stream.codec_context.codec.canonical_name
 
-    def _decode(self) -> Iterator[Frame]:
+    def _decode(self) -> Iterator[_Decoded]:
         for decoded in chain(self._decoded(self._stream), self._rest()):
             if decoded.pts is not None:
                 self._last_pts = decoded.pts if self._last_pts is None else max(self._last_pts, decoded.pts)
-            yield self._frame(decoded)
+            yield self._timed(decoded)
         if not self._mends_breaks:
-            self.warnings += self._damage.warnings()
-            self.warnings += self._clock.warnings()
+            self._tell(stopped=False)
 
     def _decoded(self, stream: VideoStream) -> Iterator[VideoFrame]:
         """All that the decoder gives, in order of presentation."""
@@ -174,7 +195,7 @@ class Film:
         except (InputError, av.error.FFmpegError, IndexError):
             return  # what could be had was had
 
-    def _frame(self, decoded: VideoFrame) -> Frame:
+    def _timed(self, decoded: VideoFrame) -> _Decoded:
         seconds = _seconds(decoded)
         if seconds is None and self.live:
             seconds = time.monotonic() - self._opened
@@ -189,13 +210,16 @@ class Film:
                 f"at frame {self._count}; frames keep their own sizes"
             )
         self._size = self._size or size
-        try:
-            image = self._viewer.look(decoded)
-        except (av.error.FFmpegError, ValueError) as error:
-            raise InputError(f"{self._shown}: pixels in {decoded.format.name} cannot be shown: {error}") from None
-        frame = Frame(index=self._count, pts=shown, image=image)
         self._count += 1
-        return frame
+        return _Decoded(self._count - 1, shown, decoded)
+
+    def _look(self, decoded: _Decoded) -> Frame:
+        try:
+            image = self._viewer.look(decoded.frame)
+        except (av.error.FFmpegError, ValueError) as error:
+            pixels = decoded.frame.format.name
+            raise InputError(f"{self._shown}: pixels in {pixels} cannot be shown: {error}") from None
+        return Frame(index=decoded.index, pts=decoded.pts, image=image)
 
 
 def _lenient(stream: VideoStream, packet: Packet[VideoStream]) -> list[VideoFrame]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -22,6 +23,7 @@ from posetrack_app.video.info import VideoInfo
 from posetrack_app.video.live_clock import LiveClock
 from posetrack_app.video.reader import VideoReader
 from posetrack_app.video.source import Source
+from posetrack_app.video.stretch import WHOLE, Stretch
 
 __all__ = ["LiveReader", "Pace", "open_reader"]
 
@@ -47,15 +49,21 @@ def open_reader(
 
     Raises:
         InputError: It cannot be read, or holds no frame.
-        UsageError: A limit of time for an input that is not live.
+        UsageError: A limit of time for an input that is not live, or a stretch of a live one.
     """
     decoder = open_decoder(source, image_rate=input_.image_rate, mends_breaks=live.mode != "never")
+    stretch = Stretch(input_.start, input_.end or math.inf)
     if live.mode == "always" or (live.mode == "auto" and decoder.live):
+        if stretch != WHOLE:
+            decoder.close()
+            raise UsageError(f"{source.shown} is live: --from and --to are for files; --seconds ends it")
         return LiveReader(source, decoder, settings=live, tell=tell)
     if live.seconds:
         decoder.close()
         raise UsageError(f"{source.shown} is read to its end: --seconds needs a live input, or --live")
-    return VideoReader(source, queue_frames=input_.queue_frames, image_rate=input_.image_rate, decoder=decoder)
+    return VideoReader(
+        source, queue_frames=input_.queue_frames, image_rate=input_.image_rate, stretch=stretch, decoder=decoder
+    )
 
 
 class _Arrival(NamedTuple):

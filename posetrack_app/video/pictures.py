@@ -19,6 +19,7 @@ from posetrack_app.types import Frame
 from posetrack_app.video.coded import decode_picture
 from posetrack_app.video.info import VideoInfo
 from posetrack_app.video.source import Source
+from posetrack_app.video.stretch import WHOLE, Stretch
 
 __all__ = ["Pictures", "missing_numbers"]
 
@@ -66,9 +67,9 @@ class Pictures:
             orientation="as its EXIF data says",
         )
 
-    def frames(self) -> Iterator[Frame]:
-        """All frames, once."""
-        return chain([self._first], self._frames)
+    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
+        """The frames of a stretch, once."""
+        return stretch.cut(chain([self._first], self._frames))
 
     def close(self) -> None:
         """Nothing is open between frames."""

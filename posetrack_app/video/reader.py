@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from posetrack_app.errors import UsageError
+from posetrack_app.errors import InputError, UsageError
 from posetrack_app.types import Frame
 from posetrack_app.video.decoder import Decoder, open_decoder
 from posetrack_app.video.info import VideoInfo
 from posetrack_app.video.source import Source
+from posetrack_app.video.stretch import WHOLE, Stretch
 
 __all__ = ["VideoReader"]
 
@@ -21,7 +22,7 @@ _JOIN_SECONDS = 1.0
 
 
 class VideoReader:
-    """The frames of a source, in order, each exactly once; a context manager.
+    """The frames of a source, or of a stretch of it, in order, each exactly once; a context manager.
 
     Frames are decoded by a thread ahead of the consumer, never more than `queue_frames` of them. Leaving the
     context ends the thread, wherever it is.
@@ -32,7 +33,13 @@ class VideoReader:
     """
 
     def __init__(
-        self, source: Source, *, queue_frames: int = 6, image_rate: float = 25.0, decoder: Decoder | None = None
+        self,
+        source: Source,
+        *,
+        queue_frames: int = 6,
+        image_rate: float = 25.0,
+        stretch: Stretch = WHOLE,
+        decoder: Decoder | None = None,
     ) -> None:
         """Open a source and decode its first frame.
 
@@ -40,6 +47,7 @@ class VideoReader:
             source: One of what `expand_inputs` gives.
             queue_frames: Decoded frames that may wait for the consumer.
             image_rate: Pictures a second that a sequence of pictures is taken to have.
+            stretch: What of the source is given; its frames keep their indices and times.
             decoder: The source, where it is open already.
 
         Raises:
@@ -52,8 +60,10 @@ class VideoReader:
             raise UsageError(f"input.queue_frames is {queue_frames}: it must be at least 1")
         started = time.perf_counter()
         self._decoder = decoder or open_decoder(source, image_rate=image_rate)
-        self.info: VideoInfo = self._decoder.info
-        """What is known of the source, exact in size and orientation."""
+        self._shown = source.shown
+        self._stretch = stretch
+        self.info: VideoInfo = stretch.of(self._decoder.info)
+        """What is known of the source, exact in size and orientation; its length is that of the stretch."""
         self.warnings: list[str] = self._decoder.warnings
         """What is wrong with the source, a line each; complete when the last frame was taken."""
         self.frames_decoded = 0
@@ -115,12 +125,14 @@ class VideoReader:
         # Of a live source only the work of this thread counts: the rest is waiting for it.
         clock = time.thread_time if self._decoder.live else time.perf_counter
         try:
-            frames = self._decoder.frames()
+            frames = self._decoder.frames(self._stretch)
             while not self._stop.is_set():
                 started = clock()
                 frame = next(frames, None)
                 self.decode_seconds += clock() - started
                 if frame is None:
+                    if not self.frames_decoded:
+                        raise InputError(f"{self._shown} has no frame {self._stretch}")
                     break
                 self.frames_decoded += 1
                 self._queue.put(frame)

@@ -66,6 +66,10 @@ class Timeline:
         if first > self.LATEST_START:
             self._warnings.append(f"the input's times start at {first:.3f} s: the video starts at 0 instead")
 
+    def start_at_zero(self, first: float) -> None:
+        """Put the first time at 0, whatever it is."""
+        self.shift_seconds = -first
+
     def tick(self, seconds: float) -> int:
         """The written time of the next frame."""
         last = self._last

@@ -55,6 +55,7 @@ class VideoWriter:
         height: int,
         rate: Fraction | None,
         audio_from: Path | None = None,
+        is_stretch: bool = False,
         quality: int = 21,
         encoder: EncoderName = "libx264",
     ) -> None:
@@ -67,6 +68,7 @@ class VideoWriter:
             rate: Frames a second as far as known. It guides the encoder and the duration of the last frame; the
                 times of the frames are what `write` is told.
             audio_from: File whose best sound is taken along, on the same clock as the frames.
+            is_stretch: The frames are those of a part of the input: they begin at 0, and only their sound is taken.
             quality: Constant rate factor of H.264: 0 is lossless and huge, 18 near the source, 28 small, 51 mush.
             encoder: What encodes; `auto` takes a graphics card's where one works, else libx264.
 
@@ -88,6 +90,7 @@ class VideoWriter:
         self._mixed = False  # whether a picture of another size has been told of
         rate = rate.limit_denominator(100_000) if rate is not None and 0 < rate <= 1000 else None
         self._timeline = Timeline(rate)
+        self._is_stretch = is_stretch
         self._audio: AudioTrack | None = None
         self.encoder = chosen_encoder(encoder, *self._size)
         """What encodes."""
@@ -282,7 +285,12 @@ class VideoWriter:
 
     def _encode(self, frame: av.VideoFrame, pts: float) -> None:
         if not self.frames:
-            self._timeline.start(pts, self._audio.first_seconds if self._audio else None)
+            if self._is_stretch:
+                self._timeline.start_at_zero(pts)
+                if self._audio is not None:
+                    self._audio.skip(pts)
+            else:
+                self._timeline.start(pts, self._audio.first_seconds if self._audio else None)
         tick = self._timeline.tick(pts)
         converted = self._reformatter.reformat(
             frame,
@@ -308,7 +316,7 @@ class VideoWriter:
     def _flush(self) -> None:
         self._mux(self._stream.encode(None))
         if self._audio is not None and self.frames:
-            if not self._aborted and self._error is None:
+            if not (self._aborted or self._is_stretch or self._error):
                 self._audio.finish(self._timeline.end_seconds, shift=self.shift_seconds)
             self._audio.flush()
 

@@ -17,6 +17,8 @@ Times = npt.NDArray[np.float64]
 
 _FILES = {".mp4", ".m4v", ".mov", ".webm"}
 _CODECS = {"h264", "vp8", "vp9", "av1"}
+_SAME_SECONDS = 2e-3
+"""Times that differ by less are the same: some containers count milliseconds."""
 _PIXELS = {"yuv420p", "yuvj420p", None}
 
 
@@ -71,19 +73,25 @@ def look_at(path: Path) -> Media:
     return Media(path, np.sort(np.array(shown, dtype=np.float64)) * base, codec, plays, size, aspect)
 
 
-def shown_times(media: Media, seconds: Times) -> tuple[Times, bool]:
+def shown_times(media: Media, seconds: Times, *, is_stretch: bool = False) -> tuple[Times, bool]:
     """When the browser's clock shows each frame of the poses (T,), and whether that is sure.
 
     Frames are matched by their order. Where the file has another number of them (damaged ones give no picture, say),
-    both clocks are taken to run alike from the first frame on.
+    both clocks are taken to run alike from the first frame on; of a stretch, they are taken to be the same.
 
     Args:
         media: The file.
         seconds: (T,) when the table shows its frames.
+        is_stretch: The table has the frames of a part of the video.
     """
     times = media.times
     if len(times) == len(seconds):
         shown, sure = times, True
+    elif is_stretch and len(times) and len(seconds):
+        after = np.searchsorted(times, seconds).clip(max=len(times) - 1)
+        before = np.maximum(after - 1, 0)
+        shown = np.where(np.abs(times[before] - seconds) < np.abs(times[after] - seconds), times[before], times[after])
+        sure = bool(np.abs(shown - seconds).max() < _SAME_SECONDS)
     else:
         start = (times[0] - seconds[0]) if len(times) and len(seconds) else 0.0
         shown, sure = seconds + start, False

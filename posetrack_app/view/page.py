@@ -214,7 +214,7 @@ def _media(
         notes.append("there is no video: poses are shown on black")
     result: list[dict[str, object]] = []
     for media, burnt in found:
-        shown, sure = shown_times(media, seconds)
+        shown, sure = shown_times(media, seconds, is_stretch=sequence.is_stretch)
         if not sure:
             notes.append(
                 f"{media.path.name} has {len(media.times)} frames, the poses are of {len(seconds)}: matched by time"

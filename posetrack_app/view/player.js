@@ -23,6 +23,8 @@ class Player {
       const tick = (now, { mediaTime }) => {
         if (this.video !== video || this.shown !== shown) return;
         this.present(nearest(shown, mediaTime));
+        // The poses may be those of a part of the video.
+        if (mediaTime > shown[shown.length - 1] + 0.5) video.pause();
         video.requestVideoFrameCallback(tick);
       };
       video.requestVideoFrameCallback(tick);

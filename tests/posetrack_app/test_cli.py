@@ -62,7 +62,7 @@ def test_help_has_each_option_once_and_in_its_group() -> None:
     listed = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, flags=re.MULTILINE)
     assert len(listed) == len(set(listed))
     own = {f"--{name.replace('_', '-')}" for name in inspect.signature(run).parameters}
-    renamed = {"--inputs": None, "--assignments": "--set"}
+    renamed = {"--inputs": None, "--assignments": "--set", "--from-": "--from"}
     assert set(listed) == {renamed.get(name, name) for name in own} - {None} | {"--help"}
     assert "--mirror" in groups[2]
     assert "--trails" in groups[3]
@@ -130,6 +130,9 @@ def test_a_dry_run_writes_nothing(clip: Path, tmp_path: Path) -> None:
         (["run", "{clip}", "--weights", "smal"], 1, "small"),
         (["run", "{clip}", "--weights", "{clip}"], 1, "grey.mp4"),
         (["run", "{clip}", "--weights", "smal", "--dry-run"], 1, "small"),
+        (["run", "{clip}", "--from", "7x"], 2, "--from 7x: write seconds as 90"),
+        (["run", "{clip}", "--from", "1:30", "--to", "1:20"], 2, "--to 1:20 is not after --from 1:30"),
+        (["run", "{clip}", "--to", "0"], 2, "nothing before the first frame"),
         (["run", "{clip}", "--set", "network.short_sid=3"], 2, "network.short_side"),
         (["run", "{clip}", "--config", "none.toml"], 2, "none.toml"),
         (["run", "none.mp4"], 1, "none.mp4"),

@@ -30,6 +30,7 @@ from posetrack_app.formats import parquet
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import LiveReader, Source, VideoInfo, VideoReader, VideoWriter, expand_inputs, open_reader
 from posetrack_app.video.live import Pace
+from posetrack_app.video.stretch import WHOLE, Stretch
 
 RATE = 25
 SIZE = (160, 96)
@@ -344,7 +345,7 @@ class Segments:
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
         for index in range(12):
             yield Frame(index=index, pts=index / 20, image=np.full((2, 4, 3), index, dtype=np.uint8))
 

@@ -20,6 +20,7 @@ from posetrack_app import pipeline
 from posetrack_app.config import Settings, override
 from posetrack_app.errors import InputError, OutputError
 from posetrack_app.formats import csv_table, parquet
+from posetrack_app.redraw import redraw
 from posetrack_app.render import Renderer
 from posetrack_app.retrack import read_saved, retrack
 from posetrack_app.types import Frame, Origin, Poses
@@ -292,6 +293,45 @@ def test_between_frames_that_the_network_sees_people_are_on_a_line(every: int, b
         assert x == pytest.approx(27.5 + index, abs=3)  # who walks evenly is where they would have been seen
     with av.open(str(tmp_path / "out" / "tracked.mp4")) as video:
         assert sum(1 for _ in video.decode(video=0)) == 40
+
+
+@pytest.mark.parametrize("every", [1, 4])
+def test_a_stretch_is_that_part_of_the_whole(every: int, tmp_path: Path) -> None:
+    clip = draw(tmp_path / "walk.mp4", 40)
+    shown: list[int] = []
+    report = run(
+        clip,
+        tmp_path / "out",
+        estimator=PlantedEstimator(on_frame=shown.append),
+        assignments=["input.start=0.2", "input.end=1.2", f"network.every={every}"],
+    )
+    assert shown == sorted({5, *(index for index in range(5, 30) if index % every == 0), 29})
+    assert (report.frames_decoded, report.frames_written, report.people) == (25, 25, 1)
+    for index, seconds, poses in parquet.read(tmp_path / "out" / "poses.parquet"):
+        assert seconds == pytest.approx(index / 25, abs=1e-3)
+        assert poses.xy[0, :, 0].mean() == pytest.approx(27.5 + index, abs=3)
+    saved = read_saved(tmp_path / "out")
+    assert [frame.index for frame in saved.sequence.frames] == list(range(5, 30))
+    images = json.loads((tmp_path / "out" / "poses.json").read_text())["images"]
+    assert [image["frame_id"] for image in images] == list(range(5, 30))
+    with av.open(str(tmp_path / "out" / "tracked.mp4")) as video:
+        times = [float(frame.time or 0) for frame in video.decode(video=0)]
+    np.testing.assert_allclose(times, np.arange(25) / 25, atol=1e-3)
+    again = retrack(saved, Settings()).sequence
+    assert again.is_stretch
+    for before, after in zip(saved.sequence.frames, again.frames, strict=True):
+        np.testing.assert_array_equal(before.poses.xy, after.poses.xy)
+        np.testing.assert_array_equal(before.poses.track_id, after.poses.track_id)
+    (source,) = expand_inputs([str(clip)])
+    assert redraw(again, source, tmp_path / "again.mp4", settings=Settings()).frames == 25
+    with av.open(str(tmp_path / "again.mp4")) as video, av.open(str(tmp_path / "out" / "tracked.mp4")) as first:
+        for one, other in zip(video.decode(video=0), first.decode(video=0), strict=True):
+            np.testing.assert_array_equal(one.to_ndarray(), other.to_ndarray())
+            assert one.pts == other.pts
+    for length in (3, 20):
+        (short,) = expand_inputs([str(draw(tmp_path / "short.mp4", length))])
+        with pytest.raises(InputError, match=f"has {length} frames, the poses are of a video of 30"):
+            redraw(again, short, tmp_path / "no.mp4", settings=Settings())
 
 
 def test_nobody_is_put_beyond_where_they_were_seen(tmp_path: Path) -> None:

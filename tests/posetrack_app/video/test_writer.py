@@ -390,6 +390,26 @@ def test_sound_and_picture_are_shifted_together(
     assert found == pytest.approx(start + 1.0 + writer.shift_seconds, abs=0.003)
 
 
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("aac", ".mp4"), ("libmp3lame", ".mkv"), ("pcm_s16le", ".wav"), ("ac3", ".mkv")]
+)
+@pytest.mark.parametrize("begin", [0.4, 12.0])
+def test_a_stretch_has_its_own_sound_only(codec: str, suffix: str, begin: float, tmp_path: Path) -> None:
+    """It begins at 0, without a warning where it begins late, and bursts before and after it are not heard."""
+    clicks = [begin + offset for offset in (-0.3, 0.6, 1.5, 2.5)]
+    source = sound(tmp_path / f"a{suffix}", codec, seconds=begin + 4, clicks=clicks)
+    times = [begin + i / 25 for i in range(50)]
+    writer = write(tmp_path / "c.mp4", times, rate=Fraction(25), audio_from=source, is_stretch=True)
+    assert writer.warnings == []
+    np.testing.assert_allclose(times_of(tmp_path / "c.mp4"), np.arange(50) / 25, atol=1e-3)
+    _, first, last, onsets = heard(tmp_path / "c.mp4")
+    in_source = [at - begin for at in heard(source)[3] if begin <= at < begin + 2]
+    np.testing.assert_allclose(onsets, in_source, atol=0.005)
+    assert len(onsets) == 2
+    assert -0.03 < first < 0.06
+    assert 1.9 < last < 2.1
+
+
 def test_millisecond_times_do_not_make_copied_sound_jitter(tmp_path: Path) -> None:
     source = sound(tmp_path / "a.mkv")
     write(tmp_path / "c.mp4", [0.0, 1.0], audio_from=source)

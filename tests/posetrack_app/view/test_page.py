@@ -148,6 +148,21 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(fewer, [*seconds, 3.6], atol=1e-4)
 
 
+def test_a_stretch_lies_in_the_whole_video_where_it_belongs(tmp_path: Path) -> None:
+    seconds = np.array([0, 0.1, 0.15, 1.0, 1.04, 1.08, 1.12])
+    media = look_at(film(tmp_path / "whole.mp4", seconds.tolist()))
+    shown, sure = shown_times(media, seconds[2:5], is_stretch=True)
+    assert sure
+    np.testing.assert_allclose(shown, seconds[2:5], atol=1e-4)
+    shown, sure = shown_times(media, seconds[2:5] + 0.017, is_stretch=True)
+    assert not sure
+    own = look_at(film(tmp_path / "tracked.mp4", (seconds[2:5] - 0.15).tolist()))
+    shown, sure = shown_times(own, seconds[2:5], is_stretch=True)
+    assert sure
+    np.testing.assert_allclose(shown, seconds[2:5] - 0.15, atol=1e-4)
+    assert len(shown_times(media, np.zeros(0), is_stretch=True)[0]) == 0
+
+
 def test_names_are_harmless(tmp_path: Path) -> None:
     name = '</script><img src=x onerror="alert(1)">{{ 7 * 7 }}'
     folder = run_folder(tmp_path / "a; rm -rf '<b>'", name=name)
