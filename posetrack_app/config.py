@@ -54,6 +54,10 @@ class InputSettings:
     queue_frames: int = 6
     """Decoded frames that may wait for the network: more smooths the flow, and takes memory."""
 
+    cuts: bool = True
+    """Whether a picture that has nothing in common with the one before it begins a new shot, into which nobody is
+    followed by where they were. False: there is one shot, whatever happens in it."""
+
     start: float = 0.0
     """Seconds from the first frame to the first that is tracked. What is before it is decoded, and not looked at."""
 

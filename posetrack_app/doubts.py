@@ -24,8 +24,8 @@ class DoubtsWriter:
         self.count = 0
         """Doubts that were written; 0 until the end."""
 
-    def add(self, index: int, seconds: float, poses: Poses) -> None:
-        """The people of one frame, possibly nobody."""
+    def add(self, index: int, seconds: float, poses: Poses, *, cut: bool = False) -> None:
+        """The people of one frame, possibly nobody; `cut` where it begins a new shot."""
         self._finder.add(
             index=index,
             seconds=seconds,
@@ -34,6 +34,7 @@ class DoubtsWriter:
             score=poses.score,
             track_id=poses.track_id,
             origin=poses.origin,
+            cut=cut,
         )
 
     def close(self) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack_app.between import Between
-from posetrack_app.config import Settings
+from posetrack_app.config import InputSettings, Settings
 from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
 from posetrack_app.formats.saving import alone_in
@@ -30,6 +30,7 @@ from posetrack_app.sink import Sink
 from posetrack_app.stages import Clock, Stage, advice, bottleneck
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import LiveReader, Source, VideoInfo, VideoReader, open_reader
+from posetrack_app.video.cuts import CutFinder
 from posetrack_app.watch import Watch, until_signal
 from trackers.tracker import Tracker
 
@@ -98,7 +99,7 @@ def run(
                 journal = _journal(source, kept or folder / NAME, settings, estimator, tell)
             together = settings.network.batch or (1 if watch else estimator.batch)
             batch = -(-together // every)  # frames in between wait, too
-            frames = _chosen(clock.waiting("network for frames", reader), every)
+            frames = _chosen(_marked(clock.waiting("network for frames", reader), settings.input), every)
             seen = _estimated(frames, estimator, journal, batch, clock)
             for frame, poses in _tracked(seen, tracker, clock):
                 if watch is not None:
@@ -173,10 +174,13 @@ def _journal(
     return journal
 
 
+def _marked(frames: Iterable[Frame], config: InputSettings) -> Iterable[Frame]:
+    """The frames, with those marked that begin a new shot."""
+    return map(CutFinder().mark, frames) if config.cuts else frames
+
+
 def _chosen(frames: Iterable[Frame], every: int) -> Iterator[tuple[Frame, bool]]:
-    """Each frame, and whether the network is to see it: every `every`-th, the first, and the last before the end or an
-    error.
-    """
+    """Each frame, and whether the network is to see it: every `every`-th, and the first and the last of each shot."""
     if every == 1:
         yield from ((frame, True) for frame in frames)
         return
@@ -185,9 +189,9 @@ def _chosen(frames: Iterable[Frame], every: int) -> Iterator[tuple[Frame, bool]]
     failures: list[UserError] = []
     for frame in _until_error(frames, failures):
         if held is not None:
-            yield held, False
+            yield held, frame.cut
         held = frame
-        if frame.index % every == 0 or not begun:
+        if frame.index % every == 0 or frame.cut or not begun:
             yield frame, True
             held = None
         begun = True
@@ -250,6 +254,7 @@ def _tracked(
                 joint_score=poses.joint_score,
                 score=poses.score,
                 appearance=poses.appearance,
+                cut=frame.cut,
             )
         yield from people.finished(done)
     yield from people.finished(tracker.flush())

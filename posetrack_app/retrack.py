@@ -91,7 +91,10 @@ def read_saved(path: Path, *, rate: float = 25.0) -> SavedPoses:
 def table_of(sequence: PoseSequence) -> TrackTable:
     """All poses of a sequence; nothing of them is smoothed."""
     times = np.array([frame.seconds for frame in sequence.frames], dtype=np.float64)
-    return _joined(times, [frame.poses for frame in sequence.frames] or [Poses.empty(len(sequence.skeleton.joints))])
+    table = _joined(times, [frame.poses for frame in sequence.frames] or [Poses.empty(len(sequence.skeleton.joints))])
+    cuts = set(sequence.cuts)
+    places = [place for place, frame in enumerate(sequence.frames) if frame.index in cuts]
+    return replace(table, cuts=np.array(places, dtype=np.int64))
 
 
 def sequence_of(table: TrackTable, like: PoseSequence) -> PoseSequence:
@@ -205,10 +208,11 @@ def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) ->
     )
     document = PoseTrack2018Writer(folder / "poses.json", video=sequence.video, skeleton=sequence.skeleton)
     try:
+        cuts = set(sequence.cuts)
         for frame, rows in zip(sequence.frames, _slices(table), strict=True):
-            parquet.add(
-                frame.index, frame.seconds, frame.poses, frame.name, raw_xy=table.raw_xy[rows] if smoothed else None
-            )
+            raw_xy = table.raw_xy[rows] if smoothed else None
+            cut = frame.index in cuts
+            parquet.add(frame.index, frame.seconds, frame.poses, frame.name, raw_xy=raw_xy, cut=cut)
             document.add(frame.index, frame.name, frame.poses)
     except BaseException:
         parquet.abort()
@@ -263,11 +267,11 @@ def _tracked(table: TrackTable, settings: Settings, sequence: PoseSequence) -> T
     tracker = Tracker(settings.tracker, sigmas=np.array(sequence.skeleton.sigmas), mirror=sequence.skeleton.mirror)
     people: Between[None] = Between()
     frames: list[Poses] = []
-    last = len(table.times) - 1
+    cuts = set(table.cuts.tolist())
+    seen_too = {0, len(table.times) - 1, *cuts, *(cut - 1 for cut in cuts)}  # first and last frames of shots
     for position, (seconds, rows) in enumerate(zip(table.times.tolist(), _slices(table), strict=True)):
         people.wait(position, seconds, None)
-        # The first one counts as seen also where a table begins in the middle of a video.
-        if sequence.frames[position].index % sequence.every and 0 < position < last:
+        if sequence.frames[position].index % sequence.every and position not in seen_too:
             continue
         done = tracker.update(
             index=position,
@@ -276,10 +280,11 @@ def _tracked(table: TrackTable, settings: Settings, sequence: PoseSequence) -> T
             joint_score=table.joint_score[rows],
             score=table.score[rows],
             appearance=table.appearance[rows] if table.appearance.shape[1] else None,
+            cut=position in cuts,
         )
         frames += [poses for _, poses in people.finished(done)]
     frames += [poses for _, poses in people.finished(tracker.flush())]
-    return _joined(table.times, frames) if frames else table
+    return replace(_joined(table.times, frames), cuts=table.cuts) if frames else table
 
 
 def _joined(times: npt.NDArray[np.float64], frames: Sequence[Poses]) -> TrackTable:

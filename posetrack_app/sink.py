@@ -180,9 +180,9 @@ class Sink:
 
     def _write(self, frame: Frame, poses: Poses) -> None:
         with self._clock.stage("tables"):
-            self._parquet.add(frame.index, frame.pts, poses, frame.name)
+            self._parquet.add(frame.index, frame.pts, poses, frame.name, cut=frame.cut)
             self._json.add(frame.index, frame.name, poses)
-            self._doubts.add(frame.index, frame.pts, poses)
+            self._doubts.add(frame.index, frame.pts, poses, cut=frame.cut)
         if self._video is not None or self._show is not None:
             with self._clock.stage("render"):
                 shown = as_seen(poses) if self._every > 1 else poses

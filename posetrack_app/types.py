@@ -41,6 +41,9 @@ class Frame:
     name: str | None = None
     """File name of the picture where the input is a folder of pictures, else None."""
 
+    cut: bool = False
+    """Whether it begins a new shot: nobody in it is where they were in the frame before."""
+
     def __post_init__(self) -> None:
         """Refuse an image of another shape or type."""
         if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3:

@@ -134,15 +134,18 @@ class DoubtFinder:
         score: npt.NDArray[np.floating],
         track_id: npt.NDArray[np.int64],
         origin: npt.NDArray[np.uint8],
+        cut: bool = False,
     ) -> None:
-        """The people of the next frame, as in `TrackTable`; only observed ones with an identity count."""
+        """The people of the next frame, as in `TrackTable`; only observed ones with an identity count.
+
+        Where a new shot begins (`cut`), or the clock starts anew, nothing can be compared with what was before.
+        """
         rows = np.flatnonzero((track_id >= 0) & (origin == OBSERVED) & (joint_score > 0).any(axis=1))
         places, found = xy[rows].astype(np.float64), joint_score[rows] > 0
         size = np.maximum(body_size(places, found), MIN_SIZE_PIXELS)
         seen = Seen(track_id[rows], places, found, score[rows].astype(np.float64), size)
         known = self._known
-        # Where the clock starts anew nothing can be compared.
-        self._forget(math.inf if seconds < known.seen.max(initial=-math.inf) else seconds)
+        self._forget(math.inf if cut or seconds < known.seen.max(initial=-math.inf) else seconds)
         row = known.rows_of(seen.track_id)
         before, at = seen.take(row >= 0), row[row >= 0]
         if len(at):
@@ -275,6 +278,7 @@ def find_doubts(table: TrackTable, *, index: npt.NDArray[np.int64] | None = None
     """
     finder = DoubtFinder(joints=table.xy.shape[1])
     edges = np.searchsorted(table.frame, np.arange(len(table.times) + 1))
+    cuts = set(table.cuts.tolist())
     for position, seconds in enumerate(table.times.tolist()):
         rows = slice(int(edges[position]), int(edges[position + 1]))
         finder.add(
@@ -285,6 +289,7 @@ def find_doubts(table: TrackTable, *, index: npt.NDArray[np.int64] | None = None
             score=table.score[rows],
             track_id=table.track_id[rows],
             origin=table.origin[rows],
+            cut=position in cuts,
         )
     return finder.close()
 

@@ -44,7 +44,8 @@ def fill_gaps(table: TrackTable, *, limit_seconds: float, joints: bool = False) 
         seen = rows[table.origin[rows] == OBSERVED]
         frame = table.frame[seen]
         gap = np.diff(table.times[frame])
-        for at in ((np.diff(frame) > 1) & (gap >= 0) & (gap <= limit_seconds)).nonzero()[0].tolist():
+        same_shot = np.diff(table.shot(frame)) == 0
+        for at in ((np.diff(frame) > 1) & same_shot & (gap >= 0) & (gap <= limit_seconds)).nonzero()[0].tolist():
             new.append(_between(table, track, int(seen[at]), int(seen[at + 1]), limit_seconds))
             drop[rows[(table.frame[rows] > frame[at]) & (table.frame[rows] < frame[at + 1])]] = True
     predicted = int((drop & (table.origin != INTERPOLATED)).sum())
@@ -63,8 +64,8 @@ def _between(table: TrackTable, track: int, row: int, then: int, limit: float) -
     a, b = table.xy[row].astype(np.float64), table.xy[then].astype(np.float64)
     xy = np.where(shared[:, None], a + part[:, None, None] * (b - a), 0).astype(np.float32)
     lower = np.where(shared, np.minimum(table.joint_score[row], table.joint_score[then]), 0)
-    return TrackTable(
-        times=table.times,
+    return replace(
+        table,
         frame=frame,
         xy=xy,
         joint_score=(fade[:, None] * lower).astype(np.float32),

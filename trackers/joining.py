@@ -71,6 +71,8 @@ def join_tracks(table: TrackTable, *, max_gap_seconds: float, min_confidence: fl
         if pieces is None:
             return table, joins
         a, b = _pairs(table, pieces, max_gap_seconds)
+        same_shot = table.shot(pieces.last[a]) == table.shot(pieces.first[b])
+        a, b = a[same_shot], b[same_shot]
         sure = confidence(likeness(pieces.stops.take(a), pieces.starts.take(b)), a, b)
         ended, begun, new = set(), set(), []
         for pair in np.argsort(-sure, kind="stable").tolist():

@@ -18,6 +18,9 @@ __all__ = ["COASTED", "INTERPOLATED", "OBSERVED", "Mask", "Rows", "TrackTable"]
 OBSERVED, COASTED, INTERPOLATED = 0, 1, 2
 """Values of `TrackTable.origin`."""
 
+_OF_VIDEO = ("times", "cuts")
+"""Fields of `TrackTable` that tell of the video; all others have a row a pose."""
+
 Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
@@ -52,6 +55,9 @@ class TrackTable:
 
     appearance: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint8))
     """uint8 (R, D): what each person looks like, 0 where that is not known; D may be 0."""
+
+    cuts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    """int64 (C,): positions in `times` at which new shots begin, ascending. Nobody is where they were before."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""
@@ -92,9 +98,9 @@ class TrackTable:
         return [int(track) for track in np.unique(self.track_id) if track >= 0]
 
     def __getitem__(self, rows: Mask | Rows | slice) -> TrackTable:
-        """Some of the rows; the video stays as long."""
-        parts = {item.name: getattr(self, item.name)[rows] for item in fields(self) if item.name != "times"}
-        return TrackTable(times=self.times, **parts)
+        """Some of the rows; the video stays as it is."""
+        parts = {item.name: getattr(self, item.name)[rows] for item in fields(self) if item.name not in _OF_VIDEO}
+        return replace(self, **parts)
 
     def with_tracks(self, track_id: npt.NDArray[np.int64]) -> TrackTable:
         """The same poses with these identities (R,); predicted and filled poses that have none any more go."""
@@ -123,10 +129,14 @@ class TrackTable:
         parts = {
             item.name: np.concatenate([getattr(table, item.name) for table in (self, *others)])
             for item in fields(self)
-            if item.name != "times"
+            if item.name not in _OF_VIDEO
         }
         order = np.argsort(parts["frame"], kind="stable")
-        return TrackTable(times=self.times, **{name: values[order] for name, values in parts.items()})
+        return replace(self, **{name: values[order] for name, values in parts.items()})
+
+    def shot(self, frame: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+        """The number of the shot of each position in `times`."""
+        return np.searchsorted(self.cuts, frame, side="right")
 
     def tracks(self, *, observed: bool = False) -> Iterator[tuple[int, Rows]]:
         """Each identity, ascending, with its rows in order of time; only observed ones where asked for."""

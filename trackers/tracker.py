@@ -75,6 +75,8 @@ class _Track:
     unnamed: Unnamed = field(default_factory=Unnamed)
     """Its sightings that get the identity when there is one."""
     looks: Gallery = field(default_factory=Gallery)
+    elsewhere: bool = False
+    """Last seen in another shot: where that was says nothing any more."""
 
 
 class _Predicted(NamedTuple):
@@ -126,6 +128,7 @@ class Tracker:
         score: npt.NDArray[np.floating],
         camera: npt.NDArray[np.floating] | None = None,
         appearance: npt.NDArray[np.floating] | npt.NDArray[np.uint8] | None = None,
+        cut: bool = False,
     ) -> list[TrackedFrame]:
         """Take in the poses of the next frame and give the frames that are finished, in order.
 
@@ -139,11 +142,14 @@ class Tracker:
                 itself; None: the camera stands still.
             appearance: (N, D), what each person looks like: alike is a small angle between two of them. Rows of zeros
                 tell nothing.
+            cut: A new shot begins. Who was seen before can be known by their looks, but by nothing else.
         """
         poses = FramePoses.clean(xy, joint_score, score, joints=len(self._sigmas))
         looks = None if appearance is None else directions(appearance, persons=len(score))
         if camera is not None:
             self._move(np.asarray(camera, dtype=np.float64))
+        if cut:
+            self._end_shot()
         self._advance(seconds)
         gone, order, seen = self._people(poses)
         predicted = self._predicted()
@@ -176,13 +182,19 @@ class Tracker:
 
         A track that was seen in every frame since it began becomes a person now: a single picture has identities.
         """
-        for track in self._tracks:
-            if track.number < 0 and track.sightings == self._frame - track.began:
-                self._confirm(track)
+        self._end_shot()
         self._keep([False] * len(self._tracks))
         self._last_seconds = None
         self._clock += self.config.coast_seconds + TINY_STEP_SECONDS  # nobody can come back now
         return self._queue.finished(self._clock)
+
+    def _end_shot(self) -> None:
+        """No track goes on where it was."""
+        for track in self._tracks:
+            if track.number < 0 and track.sightings == self._frame - track.began:
+                self._confirm(track)
+            track.elsewhere = True
+        self._keep([track.number >= 0 and bool(track.looks) for track in self._tracks])
 
     def _move(self, camera: Array) -> None:
         """Move all tracks as the camera moves the picture."""
@@ -248,7 +260,9 @@ class Tracker:
         weak = ~strong & (score >= self.config.weak_score)
         recent = np.array([self._frame - track.last_frame <= 1 for track in self._tracks], dtype=bool)
         recent |= predicted.unseen <= self.config.recent_seconds
-        alive = predicted.unseen <= self.config.death_seconds
+        here = ~np.array([track.elsewhere for track in self._tracks], dtype=bool)
+        recent &= here
+        alive = here & (predicted.unseen <= self.config.death_seconds)
         for tracks, poses, lost in ((recent, strong, False), (recent, weak, False), (alive, strong, True)):
             m, n = (tracks & free).nonzero()[0], (poses & (owner < 0)).nonzero()[0]
             if len(m) and len(n):
@@ -302,6 +316,7 @@ class Tracker:
                 size[number] += (track.size - size[number]) * fade
             track.size = float(size[number])
             track.sightings += 1
+            track.elsewhere = False
             track.last_frame, track.last_seconds = self._frame, self._clock
         noise = joint_variance(size, self._sigmas) * self.config.position_noise**2 + EXACT
         start = (self.config.start_sizes_per_second * size) ** 2
@@ -314,6 +329,7 @@ class Tracker:
             row
             for row, track in enumerate(self._tracks)
             if track.number >= 0
+            and not track.elsewhere
             and track.last_frame < self._frame
             and 0 < self._clock - track.last_seconds <= self.config.coast_seconds
         ]

@@ -4,8 +4,8 @@ Columns: frame, seconds, track, person_score, joint, x, y, score, origin. Tables
 raw_y: the place before, null where nothing was seen. Tables of a run also have appearance: what a person looks like,
 a byte a number, in the row of their first joint, null in the others. Frames without people have no rows; the table's
 metadata tells the input, its size, how many frames there were (`frames`), when they are shown (`seconds`), of pictures
-in a folder their `names`, `every` where the network saw every so-manieth frame only, and `is_stretch` where the frames
-are those of a part of the video.
+in a folder their `names`, `every` where the network saw every so-manieth frame only, `cuts` where there are shots
+(indices of the frames that begin new ones), and `is_stretch` where the frames are those of a part of the video.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ class ParquetWriter:
         self._raw: list[npt.NDArray[np.float32]] = []
         self._rows = 0
         self._index = array("q")
+        self._cuts = array("q")
         self._seconds = array("d")
         self._names: list[str | None] = []
         self._metadata = {
@@ -121,6 +122,7 @@ class ParquetWriter:
         name: str | None = None,
         *,
         raw_xy: npt.NDArray[np.float32] | None = None,
+        cut: bool = False,
     ) -> None:
         """The people of one frame, possibly nobody.
 
@@ -130,7 +132,10 @@ class ParquetWriter:
             poses: The people.
             name: File name of the picture, where it was one.
             raw_xy: As `poses.xy`, the places before smoothing, NaN where there is none; for tables with `raw` only.
+            cut: It begins a new shot.
         """
+        if cut:
+            self._cuts.append(index)
         self._index.append(index)
         self._seconds.append(seconds)
         if name is not None or self._names:
@@ -171,7 +176,11 @@ class ParquetWriter:
             "index": _packed(np.array(self._index, dtype=np.int64)),
             "seconds": _packed(np.array(self._seconds, dtype=np.float64)),
         }
-        return values | ({"names": json.dumps(self._names)} if self._names else {})
+        if self._names:
+            values["names"] = json.dumps(self._names)
+        if self._cuts:
+            values["cuts"] = json.dumps(self._cuts.tolist())
+        return values
 
     def _flush(self) -> None:
         if not self._blocks:
@@ -261,6 +270,7 @@ def read_sequence(path: Path) -> PoseSequence:
         names = json.loads(metadata.get(b"names", b"[]")) or [None] * len(index)
         width, height = int(metadata[b"width"]), int(metadata[b"height"])
         every = max(1, int(metadata.get(b"every", b"1")))
+        cuts = tuple(map(int, json.loads(metadata.get(b"cuts", b"[]"))))
         frames = {
             number: PosedFrame(number, time, Poses.empty(len(skeleton.joints)), name)
             for number, time, name in zip(index, seconds, names, strict=True)
@@ -276,6 +286,7 @@ def read_sequence(path: Path) -> PoseSequence:
         height=height,
         frames=[frames[number] for number in sorted(frames)],
         every=every,
+        cuts=cuts,
         is_stretch=b"is_stretch" in metadata,
     )
 
@@ -296,8 +307,9 @@ def write_sequence(path: Path, sequence: PoseSequence) -> None:
         every=sequence.every,
         is_stretch=sequence.is_stretch,
     )
+    cuts = set(sequence.cuts)
     for frame in sequence.frames:
-        writer.add(frame.index, frame.seconds, frame.poses, frame.name)
+        writer.add(frame.index, frame.seconds, frame.poses, frame.name, cut=frame.index in cuts)
     writer.close()
 
 

@@ -49,6 +49,9 @@ class PoseSequence:
     every: int = 1
     """The network saw every so-manieth frame, the first and the last."""
 
+    cuts: tuple[int, ...] = ()
+    """Indices of the frames that begin new shots."""
+
     is_stretch: bool = False
     """Whether the frames are those of a part of the video only; indices and times are those of the whole."""
 

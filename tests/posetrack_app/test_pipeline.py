@@ -197,7 +197,7 @@ def test_an_interruption_keeps_what_was_finished(
 def test_an_error_of_the_disk_reaches_the_caller(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_threads_left: None
 ) -> None:
-    def full(self: object, index: int, seconds: float, poses: Poses, name: str | None) -> None:
+    def full(*arguments: object, cut: bool) -> None:
         raise OutputError("cannot write poses.parquet: No space left on device")
 
     monkeypatch.setattr(parquet.ParquetWriter, "add", full)
@@ -332,6 +332,36 @@ def test_a_stretch_is_that_part_of_the_whole(every: int, tmp_path: Path) -> None
         (short,) = expand_inputs([str(draw(tmp_path / "short.mp4", length))])
         with pytest.raises(InputError, match=f"has {length} frames, the poses are of a video of 30"):
             redraw(again, short, tmp_path / "no.mp4", settings=Settings())
+
+
+@pytest.mark.parametrize("every", [1, 4, 100])
+def test_nobody_is_followed_into_another_shot(every: int, tmp_path: Path) -> None:
+    """Two shots of one person each, at the same place; between frames that the network saw nobody crosses the cut."""
+    rng = np.random.default_rng(2)
+    # Red is where a person is seen.
+    scenes = rng.integers(0, [110, 256, 256], (2, 6, 8, 3)).astype(np.uint8).repeat(20, axis=1).repeat(20, axis=2)
+    clip = tmp_path / "two.mp4"
+    with VideoWriter(clip, width=160, height=120, rate=Fraction(25)) as writer:
+        for index in range(40):
+            image = scenes[int(index >= 22)].copy()
+            image[20:100, 20 + index : 36 + index] = 220
+            writer.write(image, index / 25)
+    shown: list[int] = []
+    estimator = PlantedEstimator(on_frame=shown.append)
+    report = run(clip, tmp_path / "out", estimator=estimator, assignments=[f"network.every={every}"])
+    assert shown == sorted({*range(0, 40, every), 21, 22, 39})
+    assert report.people == 2
+    assert report.doubts == 0
+    saved = read_saved(tmp_path / "out")
+    assert saved.sequence.cuts == (22,)
+    again = retrack(saved, Settings()).sequence
+    assert again.cuts == (22,)
+    for before, after in zip(saved.sequence.frames, again.frames, strict=True):
+        assert before.poses.track_id.tolist() == after.poses.track_id.tolist() == [int(before.index >= 22)]
+        np.testing.assert_array_equal(before.poses.xy, after.poses.xy)
+    parquet.write_sequence(tmp_path / "copy.parquet", again)
+    assert parquet.read_sequence(tmp_path / "copy.parquet").cuts == (22,)
+    assert run(clip, tmp_path / "one", assignments=["input.cuts=false"]).people == 1
 
 
 def test_nobody_is_put_beyond_where_they_were_seen(tmp_path: Path) -> None:

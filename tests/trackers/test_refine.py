@@ -50,6 +50,25 @@ def stand(x: float, y: float = 200.0) -> Path:
     return walk(x, 0.0, y)
 
 
+def test_nothing_is_joined_or_filled_across_a_cut() -> None:
+    paths = [
+        (0, stand(100), range(40)),
+        (1, stand(100), range(45, 100)),
+        (2, stand(300), [*range(30), *range(50, 100)]),
+    ]
+    table = video(paths)
+    assert join(table).ids == [0, 2]
+    assert fill_gaps(table, limit_seconds=2.0)[1]["poses"] == 20
+    for cut in (40, 42, 45):
+        apart = replace(table, cuts=np.array([7, cut, 90]))
+        assert join(apart).ids == [0, 1, 2]
+        assert fill_gaps(apart, limit_seconds=2.0)[1]["poses"] == 0
+        assert apart[apart.frame > 50].joined_with(apart[:0]).cuts.tolist() == [7, cut, 90]
+    elsewhere = replace(table, cuts=np.array([20, 60]))
+    assert join(elsewhere).ids == [0, 2]
+    assert fill_gaps(elsewhere, limit_seconds=2.0)[1]["poses"] == 20
+
+
 def same(a: TrackTable, b: TrackTable) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name), equal_nan=name == "raw_xy") for name in a.__slots__)
 

@@ -569,6 +569,49 @@ def test_a_stranger_at_the_same_place_is_somebody_new() -> None:
     assert ids(track_looks(story, replace(CONFIG, min_likeness_near=0))[-1]) == [0]
 
 
+@settings(deadline=None, max_examples=100)
+@given(drawn=videos(), every=st.integers(1, 9))
+def test_shots_are_tracked_as_videos_of_their_own(
+    drawn: tuple[list[tuple[float, dict[str, np.ndarray]]], int], every: int
+) -> None:
+    """Where nothing is known of looks, a cut is the end of one video and the beginning of another."""
+    video, joints = drawn
+    tracker = Tracker(CONFIG, sigmas=SIGMAS[:joints])
+    done: list[TrackedFrame] = []
+    for index, (seconds, people) in enumerate(video):
+        done += tracker.update(index=index, seconds=seconds, **people, cut=index > 0 and index % every == 0)
+    done += tracker.flush()
+    first = 0
+    for start in range(0, len(video), every):
+        alone = track_all(video[start : start + every], CONFIG, joints)
+        for one, other in zip(alone, done[start : start + every], strict=True):
+            np.testing.assert_array_equal(np.where(one.track_id >= 0, one.track_id + first, -1), other.track_id)
+            np.testing.assert_array_equal(one.origin, other.origin)
+            np.testing.assert_allclose(one.xy, other.xy, rtol=1e-5)
+        first += len({name for frame in alone for name in frame.track_id.tolist() if name >= 0})
+
+
+def test_who_is_back_in_a_later_shot_is_known_by_appearance_only() -> None:
+    """A and B, then C where A was, then B and A the other way round: places say nothing, looks do."""
+    shots = [[[(0, 0.0), (1, 300.0)]] * 25, [[(2, 0.0)]] * 30, [[(1, 0.0), (0, 300.0)]] * 10]
+    rng = np.random.default_rng(0)
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    done: list[TrackedFrame] = []
+    for number, shot in enumerate(shots):
+        for place, people in enumerate(shot):
+            looks = np.array([LOOKS[who] for who, _ in people])
+            done += tracker.update(
+                index=len(done),
+                seconds=(place + sum(map(len, shots[:number]))) / 25,
+                **poses([(x, 0, 0.9) for _, x in people]),
+                appearance=looks + rng.normal(0, 0.1, looks.shape),
+                cut=number > 0 and place == 0,
+            )
+    done += tracker.flush()
+    assert all((frame.origin == OBSERVED).all() for frame in done)
+    assert [ids(frame) for frame in done] == [[0, 1]] * 25 + [[2]] * 30 + [[1, 0]] * 10
+
+
 def test_twins_are_not_guessed_at() -> None:
     """Two who look the same and come back far away are new: either could be either."""
     story = [[(3, 0.0), (3, 300.0)]] * 25 + [[]] * 50 + [[(3, 900.0)]] * 5

@@ -1,0 +1,90 @@
+"""Cuts are found where they are drawn, and nowhere else: not where a camera moves, and not where the light changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from posetrack_app.types import Frame
+from posetrack_app.video import VideoReader, expand_inputs
+from posetrack_app.video.cuts import CutFinder
+
+Image = npt.NDArray[np.uint8]
+H, W = 180, 320
+
+
+def place(seed: int) -> Image:
+    """A picture of smooth patches in a few colours of its own, three times as wide as a frame."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(20, 236, (4, 3), dtype=np.uint8)[rng.integers(0, 4, (6, 18))]
+    return np.asarray(cv2.resize(coarse, (3 * W, H), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def cuts(images: Sequence[Image]) -> list[int]:
+    finder = CutFinder()
+    frames = [finder.mark(Frame(index=i, pts=i / 25, image=image)) for i, image in enumerate(images)]
+    assert all(frame.image is image for frame, image in zip(frames, images, strict=True))
+    return [frame.index for frame in frames if frame.cut]
+
+
+def noisy(image: Image, seed: int) -> Image:
+    noise = np.random.default_rng(seed).normal(0, 6, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_cut_is_where_the_place_changes(seed: int) -> None:
+    one, other = place(2 * seed)[:, :W], place(2 * seed + 1)[:, :W]
+    assert cuts([noisy(one, i) for i in range(10)] + [noisy(other, i) for i in range(10)]) == [10]
+    assert cuts([one, other, one]) == [1, 2]
+    black = np.zeros_like(one)
+    assert cuts([one] * 5 + [black] * 5 + [one] * 5) == [5, 10]
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("step", [2, 10, 40, 80])
+def test_a_camera_that_moves_cuts_nothing(seed: int, step: int) -> None:
+    """Also one that is swept by a quarter of the picture a frame, where it does not begin to at once."""
+    wide, at, speed, images = place(seed), 0.0, 0.0, []
+    while at < 2 * W:
+        images.append(wide[:, int(at) : int(at) + W])
+        speed = min(speed + step / 4, step)
+        at += speed
+    assert cuts(images) == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_light_cuts_nothing(seed: int) -> None:
+    """A flash, a lamp that is switched off, a dissolve."""
+    one, other = place(seed)[:, :W].astype(float), place(seed + 50)[:, :W].astype(float)
+    flash, dim = np.clip(one * 0.6 + 100, 0, 255), one * 0.4
+    dissolve = [one * (1 - part) + other * part for part in np.linspace(0, 1, 25)]
+    images = [one, one, flash, one, one, dim, dim, one, *dissolve]
+    assert cuts([image.astype(np.uint8) for image in images]) == []
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 700), (2160, 3840)])
+def test_any_size(size: tuple[int, int]) -> None:
+    images = [np.full((*size, 3), value, dtype=np.uint8) for value in (10, 10, 200, 200)]
+    assert cuts(images) == [2]
+    assert cuts([]) == []
+
+
+def test_real_clips(shared: Path) -> None:
+    """A clip of twelve pieces, one that ends black, and others in which cameras are swept round."""
+    known = {
+        "bench_720p.mp4": [120, 270, 420, 570, 705, 885, 1035, 1185, 1365, 1515, 1665],
+        "breakdance_inverted.mp4": [175],
+    }
+    names = ["breakdance_inverted", "dense_crowd_portrait_cut", "sprint_start_camera_drop", "rooftop_and_lawn_sunset"]
+    for path in [shared / "data/videos/bench_720p.mp4", *(shared / f"data/videos/real/{name}.mp4" for name in names)]:
+        (source,) = expand_inputs([str(path)])
+        finder = CutFinder()
+        with VideoReader(source) as reader:
+            found = [frame.index for frame in map(finder.mark, reader) if frame.cut]
+        assert found == known.get(path.name, []), path.name
