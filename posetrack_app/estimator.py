@@ -31,6 +31,7 @@ from posetrack_app.engines import (
     resolve_device,
     resolve_precision,
 )
+from posetrack_app.errors import DeviceError
 from posetrack_app.types import Frame, Poses
 
 __all__ = ["DeviceName", "Letterbox", "PoseEstimator", "PrecisionName", "resolve_device", "resolve_precision"]
@@ -152,18 +153,33 @@ class PoseEstimator:
         )
 
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
-        """The people of each frame, in pixels of the frame, best first; frames may differ in size."""
+        """The people of each frame, in pixels of the frame, best first; frames may differ in size.
+
+        Where the memory of a GPU does not hold `batch` of them, `batch` becomes smaller, and stays so.
+
+        Raises:
+            DeviceError: it does not hold a single one.
+        """
         boxes = [self._letterbox(frame) for frame in frames]
         together: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for number, box in enumerate(boxes):
             together[box.canvas].append(number)
         poses: dict[int, Poses] = {}
         for numbers in together.values():
-            for start in range(0, len(numbers), self.batch):
-                some = numbers[start : start + self.batch]
-                poses |= zip(
-                    some, self._estimate([frames[i].image for i in some], [boxes[i] for i in some]), strict=True
-                )
+            while numbers:
+                some, rest = numbers[: self.batch], numbers[self.batch :]
+                found = self._estimated_or_too_many([frames[i].image for i in some], [boxes[i] for i in some])
+                if found is not None:
+                    poses |= zip(some, found, strict=True)
+                    numbers = rest
+                elif len(some) > 1:
+                    self.batch = len(some) // 2
+                else:
+                    width, height = boxes[some[0]].canvas
+                    raise DeviceError(
+                        f"the GPU's memory does not hold the network for one picture of {width}x{height}: "
+                        f"use a smaller --short-side, or --device cpu"
+                    )
         return [poses[number] for number in range(len(frames))]
 
     def describe(self) -> dict[str, Any]:
@@ -187,6 +203,18 @@ class PoseEstimator:
             max_long_side=self.max_long_side,
             multiple=self.engine.config.multiple,
         )
+
+    def _estimated_or_too_many(
+        self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Letterbox]
+    ) -> list[Poses] | None:
+        """People of images whose canvases have one size; None where the GPU's memory does not hold all of them."""
+        try:
+            return self._estimate(images, boxes)
+        except torch.OutOfMemoryError:
+            pass  # what the error holds is free only after this block
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
 
     def _estimate(self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Letterbox]) -> list[Poses]:
         """People of images whose canvases have one size."""

@@ -102,6 +102,41 @@ def test_nobody_in_the_frame() -> None:
     assert poses.xy.shape == (0, 17, 2)
 
 
+class SmallGPU(BlobEngine):
+    """Its memory holds so many pictures at a time."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+
+    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+        return super().infer(images, mirror=mirror)
+
+
+@pytest.mark.parametrize("room", [1, 2, 3, 5, 16])
+def test_a_gpu_with_little_memory_takes_fewer_frames_together(room: int) -> None:
+    frames = [with_blob(320 - 40 * (index % 2), 240, 100 + 10 * index, 90, index=index) for index in range(9)]
+    engine = SmallGPU(room)
+    estimator = PoseEstimator(engine=engine, batch=8)
+    for found, alone in zip(
+        estimator.estimate(frames), PoseEstimator(engine=BlobEngine()).estimate(frames), strict=True
+    ):
+        np.testing.assert_array_equal(found.xy, alone.xy)
+        np.testing.assert_array_equal(found.score, alone.score)
+    assert max(shape[0] for shape in engine.shapes) <= room
+    assert estimator.describe()["batch"] == estimator.batch
+    seen = estimator.batch
+    estimator.estimate(frames)
+    assert estimator.batch == seen, "it is found once"
+
+
+def test_a_gpu_with_no_memory_for_one_frame_says_so() -> None:
+    with pytest.raises(DeviceError, match="GPU's memory does not hold .* 352x256: use a smaller --short-side"):
+        PoseEstimator(engine=SmallGPU(0), batch=4).estimate([with_blob(320, 240, 100, 90)])
+
+
 def test_looks_do_not_depend_on_the_batch() -> None:
     frames = [with_blob(320, 200, 90 + 20 * i, 70 + 5 * i, index=i) for i in range(5)]
     frames.append(Frame(5, 0.0, np.zeros((200, 320, 3), dtype=np.uint8)))
