@@ -28,7 +28,7 @@ from typing import Literal
 import numpy as np
 
 from posetrack_app.errors import InputError, nearest
-from trackers.table import OBSERVED, Mask, TrackTable
+from trackers.table import OBSERVED, Mask, TrackTable, usual_step
 
 __all__ = ["FORMS", "Edit", "clock", "parse_edits", "read_edits", "replay", "seconds_of"]
 
@@ -282,7 +282,7 @@ def _frame_at(table: TrackTable, seconds: float, where: str) -> int:
     times = table.times
     if not len(times):
         raise InputError(f"{where}: the video has no frames")
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    step = usual_step(times)
     if not times[0] - step - _SAME_TIME <= seconds <= times[-1] + step + _SAME_TIME:
         raise InputError(f"{where}: the video lasts from {clock(times[0])} to {clock(times[-1])}")
     return int(np.argmin(np.abs(times - seconds)))

@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from trackers.continuity import Ends, confidence, end_of, likeness, stacked
 from trackers.oks import Array
-from trackers.table import Rows, TrackTable
+from trackers.table import Rows, TrackTable, usual_step
 
 __all__ = ["Join", "join_tracks", "keep_people"]
 
@@ -127,7 +127,7 @@ def _pieces(table: TrackTable) -> _Pieces | None:
         return None
     seconds, found, xy = table.seconds, table.found, table.xy.astype(np.float64)
     score = table.score.astype(np.float64)
-    step = float(np.median(np.diff(table.times))) if len(table.times) > 1 else 1.0
+    step = usual_step(table.times) or 1.0
 
     def ends(*, last: bool) -> Ends:
         return stacked([end_of(seconds[r], xy[r], found[r], score[r], last=last) for _, r in tracks])

@@ -15,7 +15,7 @@ from scipy.optimize import brentq
 from scipy.signal import butter, sosfiltfilt
 
 from trackers.oks import Array, Mask, body_size
-from trackers.table import Rows, TrackTable
+from trackers.table import Rows, TrackTable, usual_step
 
 __all__ = ["OneEuro", "Smoothing", "butterworth", "carries", "savitzky_golay", "smooth", "usual_rate"]
 
@@ -54,7 +54,7 @@ def butterworth(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
     back by cubic splines. A cutoff that the rate cannot carry changes nothing.
 
     Args:
-        seconds: (n,), ascending.
+        seconds: (n,), strictly ascending.
         values: (n, C).
         cutoff_hz: Slower movements stay, faster ones go.
     """
@@ -87,12 +87,12 @@ def savitzky_golay(seconds: Array, values: Array, *, cutoff_hz: float) -> Array:
     rate cannot carry changes nothing.
 
     Args:
-        seconds: (n,), ascending.
+        seconds: (n,), strictly ascending.
         values: (n, C).
         cutoff_hz: Slower movements stay, faster ones go.
     """
     n = len(seconds)
-    step = float(np.median(np.diff(seconds))) if n > 1 else 1.0
+    step = usual_step(seconds)
     if n < FEWEST or not carries(1 / step, cutoff_hz):
         return values.copy()
     half, part = _window(2 * np.pi * cutoff_hz * step, (n - 1) // 2)
@@ -143,7 +143,7 @@ def carries(rate: float, cutoff_hz: float) -> bool:
 
 def usual_rate(times: Array) -> float:
     """Frames a second of (T,) times in seconds; infinite where fewer than two are apart."""
-    step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    step = usual_step(times)
     return 1 / step if step > 0 else np.inf
 
 
@@ -213,8 +213,7 @@ def smooth(table: TrackTable, *, method: Smoothing, cutoff_hz: float) -> tuple[T
     result, found = xy.copy(), table.found
     size = body_size(xy.astype(np.float64), found)
     step = np.diff(table.times)
-    usual = float(np.median(step)) if len(step) else 0.0
-    pause = np.concatenate([[True], (step <= 0) | (step > PAUSE_STEPS * usual)])  # before each frame
+    pause = np.concatenate([[True], (step <= 0) | (step > PAUSE_STEPS * usual_step(table.times))])  # before each frame
     done = short = 0
     for _, track in table.tracks():
         begins = np.concatenate([[True], np.diff(table.frame[track]) != 1]) | pause[table.frame[track]]

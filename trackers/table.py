@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from trackers.oks import body_size
 
-__all__ = ["COASTED", "INTERPOLATED", "OBSERVED", "Mask", "Rows", "TrackTable"]
+__all__ = ["COASTED", "INTERPOLATED", "OBSERVED", "Mask", "Rows", "TrackTable", "usual_step"]
 
 OBSERVED, COASTED, INTERPOLATED = 0, 1, 2
 """Values of `TrackTable.origin`."""
@@ -23,6 +23,15 @@ _OF_VIDEO = ("times", "cuts")
 
 Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
+
+
+def usual_step(times: npt.NDArray[np.float64]) -> float:
+    """Seconds from one of the times (T,) to the next, the median; 0 where there are fewer than two.
+
+    >>> usual_step(np.array([0.0, 0.04, 0.08, 1.0]))
+    0.04
+    """
+    return float(np.median(np.diff(times))) if len(times) > 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

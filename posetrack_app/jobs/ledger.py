@@ -245,7 +245,7 @@ def is_open(job: Job, settings: Settings) -> bool:
     Raises:
         OutputError: results of another input, of other settings or of unknown origin are in the way.
     """
-    from posetrack_app.journal import unfinished  # loads PyTorch, which `status` does without
+    from posetrack_app.journal import unfinished  # loads NumPy and FFmpeg, which `status` does without
 
     told = finished(job.folder)
     if told is None:
