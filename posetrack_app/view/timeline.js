@@ -6,8 +6,8 @@ const TICK_SECONDS = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 
 /** Draws the part that is in sight onto a canvas that stays in place while its holder scrolls. */
 class Timeline {
   /** `on` = {seek(frame), pick(id), doubt(doubt)} */
-  constructor(holder, { poses, colour, on }) {
-    Object.assign(this, { holder, poses, colour, on });
+  constructor(holder, { poses, cuts, colour, on }) {
+    Object.assign(this, { holder, poses, cuts, colour, on }); // `cuts`: frames that begin new shots
     this.space = holder.querySelector(".space");
     this.canvas = holder.querySelector("canvas");
     this.context = this.canvas.getContext("2d");
@@ -106,6 +106,7 @@ class Timeline {
       this.drawLane(this.lanes[row], AXIS + MARKS + row * ROW - holder.scrollTop, ink);
     }
     context.restore();
+    this.drawCuts(ink, wide, high);
     this.drawAxis(ink, wide, high);
     this.drawMarks(ink, wide, high);
   }
@@ -146,6 +147,21 @@ class Timeline {
     context.fillStyle = ink("--ink");
     context.font = `${chosen < 0 ? 400 : 700} 12px system-ui, sans-serif`;
     context.fillText(`${id}${["A", "B"][chosen] ? ` ${["A", "B"][chosen]}` : ""}`, 18, y + ROW / 2 + 0.5, GUTTER - 20);
+  }
+
+  drawCuts(ink, wide, high) {
+    const { context } = this;
+    context.strokeStyle = ink("--soft");
+    context.setLineDash([3, 3]);
+    for (const frame of this.cuts) {
+      const x = this.x(this.poses.times[frame]);
+      if (x < GUTTER || x > wide) continue;
+      context.beginPath();
+      context.moveTo(x, AXIS + MARKS);
+      context.lineTo(x, high);
+      context.stroke();
+    }
+    context.setLineDash([]);
   }
 
   drawAxis(ink, wide, high) {

@@ -11,7 +11,7 @@ async function open_page() {
   const view = { content, poses, edits, selected: [], doubt: null, doubts: content.doubts, saved: 0 };
   const stage = new Stage($("canvas"), { poses, skeleton: content.skeleton, width: content.width, height: content.height, colour });
   const timeline = new Timeline($("timeline"), {
-    poses, colour,
+    poses, cuts: content.cuts, colour,
     on: { seek: (frame) => player.seek(frame), pick, doubt: visit, only: (id) => { view.selected = [id]; refresh(); timeline.reveal(id); } },
   });
   const player = new Player(poses.times, {
