@@ -268,7 +268,7 @@ def test_the_network_is_not_shown_again_what_it_saw(
     assert seen == list(range(32, FRAMES))
     assert (report.frames_resumed, report.frames_estimated, report.frames_written) == (32, FRAMES, FRAMES)
     assert len(lines) == 1
-    assert "goes on; the network saw frames 0 to 31 already" in lines[0]
+    assert "goes on; the network saw its frames up to 31 already" in lines[0]
     assert contents(out) == whole
 
 
