@@ -28,7 +28,7 @@ class Between(Generic[Item]):
         self._last: tuple[float, Poses] | None = None
 
     def wait(self, index: int, seconds: float, item: Item) -> None:
-        """A frame, seen by the tracker or not; the tracker must see the first one and the last one."""
+        """A frame, seen by the tracker or not; the tracker must see the first and the last of each shot."""
         self._waiting.append((index, seconds, item))
 
     def finished(self, done: Iterable[TrackedFrame]) -> Iterator[tuple[Item, Poses]]:

@@ -68,7 +68,7 @@ class InputSettings:
         """Refuse numbers that mean nothing."""
         _require(self.image_rate > 0, f"image_rate is {self.image_rate}, it must be above 0")
         _require(self.queue_frames >= 1, f"queue_frames is {self.queue_frames}, it must be at least 1")
-        _require(0 <= self.start < math.inf, f"start is {self.start}, it must be at least 0")
+        _require(0 <= self.start < math.inf, f"start is {self.start}, it must be a number of seconds from 0 on")
         _require(
             self.end == 0 or self.start < self.end < math.inf,
             f"end is {self.end:g}, it must be after start ({self.start:g}), or 0 for the end of the input",
@@ -129,9 +129,9 @@ class NetworkSettings:
     """Frames that go through the network together; 0 chooses by device."""
 
     every: int = 1
-    """The network sees every so-manieth frame, and the last; in between people are put on straight lines. At 1 it sees
-    all; the higher, the faster, and the more quick movements are cut short: eight frames a second that it sees are
-    enough for people who walk. `tracker.birth_frames` counts frames that the network sees."""
+    """The network sees every so-manieth frame, and the first and last of each shot; in between people are put on
+    straight lines. At 1 it sees all; the higher, the faster, and the more quick movements are cut short: eight frames a
+    second that it sees are enough for people who walk. `tracker.birth_frames` counts frames that the network sees."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""

@@ -216,7 +216,7 @@ def key_of(source: Source, *, settings: Settings, network: dict[str, Any]) -> di
     return {
         "input": input_,
         "image rate": settings.input.image_rate,
-        "network": network,
+        "network": {name: value for name, value in network.items() if name != "batch"},  # which decides nothing
         "every": settings.network.every,
         "stretch": [settings.input.start, settings.input.end],
         "grouping": asdict(settings.grouping),

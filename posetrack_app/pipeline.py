@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from posetrack_app.between import Between
-from posetrack_app.config import InputSettings, Settings
+from posetrack_app.config import Settings
 from posetrack_app.errors import OutputError, UserError
 from posetrack_app.estimator import PoseEstimator
 from posetrack_app.formats.saving import alone_in
@@ -30,7 +30,7 @@ from posetrack_app.sink import Sink
 from posetrack_app.stages import Clock, Stage, advice, bottleneck
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import LiveReader, Source, VideoInfo, VideoReader, open_reader
-from posetrack_app.video.cuts import CutFinder
+from posetrack_app.video.cuts import marked
 from posetrack_app.watch import Watch, until_signal
 from trackers.tracker import Tracker
 
@@ -78,7 +78,7 @@ def run(
     started = time.perf_counter()
     clock = Clock()
     before = Counter(estimator.seconds)
-    every = settings.network.every
+    every, room = settings.network.every, estimator.batch
     failure: BaseException | None = None
     with (
         open_reader(source, input_=settings.input, live=settings.live, tell=tell) as reader,
@@ -99,7 +99,10 @@ def run(
                 journal = _journal(source, kept or folder / NAME, settings, estimator, tell)
             together = settings.network.batch or (1 if watch else estimator.batch)
             batch = -(-together // every)  # frames in between wait, too
-            frames = _chosen(_marked(clock.waiting("network for frames", reader), settings.input), every)
+            arriving = clock.waiting("network for frames", reader)
+            if settings.input.cuts and watch is None:  # live, frames that were dropped would look like cuts
+                arriving = marked(arriving)
+            frames = _chosen(arriving, every)
             seen = _estimated(frames, estimator, journal, batch, clock)
             for frame, poses in _tracked(seen, tracker, clock):
                 if watch is not None:
@@ -142,7 +145,7 @@ def run(
         bottleneck=bottleneck(stages).name,
         advice=advice(stages, network=network, every=every, live=watch is not None),
         fps=round(sink.frames / total, 2),
-        warnings=[*reader.warnings, *sink.warnings],
+        warnings=[*reader.warnings, *sink.warnings, *_about_memory(estimator, room)],
         settings=asdict(settings),
         versions=versions(),
         live=watch.report() if watch else None,
@@ -159,6 +162,15 @@ def run(
     return report
 
 
+def _about_memory(estimator: PoseEstimator, before: int) -> list[str]:
+    """A line where fewer frames went through the network together than were to."""
+    if estimator.batch >= before:
+        return []
+    return [
+        f"the GPU's memory held {estimator.batch} frames at a time, not {before}: --set network.batch={estimator.batch}"
+    ]
+
+
 def _journal(
     source: Source, kept: Path, settings: Settings, estimator: PoseEstimator, tell: Callable[[str], None]
 ) -> Journal:
@@ -172,11 +184,6 @@ def _journal(
     elif (last := journal.last) is not None:
         tell(f"{source.shown}: the run that was broken off goes on; the network saw its frames up to {last} already")
     return journal
-
-
-def _marked(frames: Iterable[Frame], config: InputSettings) -> Iterable[Frame]:
-    """The frames, with those marked that begin a new shot."""
-    return map(CutFinder().mark, frames) if config.cuts else frames
 
 
 def _chosen(frames: Iterable[Frame], every: int) -> Iterator[tuple[Frame, bool]]:

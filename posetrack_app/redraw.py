@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from posetrack_app.between import as_seen
@@ -50,6 +50,7 @@ def redraw(
         OutputError: the video cannot be written.
     """
     poses = {frame.index: as_seen(frame.poses) if sequence.every > 1 else frame.poses for frame in sequence.frames}
+    cuts = set(sequence.cuts)
     count = max(poses, default=-1) + 1
     first = min(poses, default=0) if sequence.is_stretch else 0
     with VideoReader(source, queue_frames=settings.input.queue_frames, image_rate=settings.input.image_rate) as reader:
@@ -82,6 +83,7 @@ def redraw(
                     continue
                 if frame.index not in poses:
                     raise _other_length(source, f"more than {frame.index}", count)
+                frame = replace(frame, cut=frame.index in cuts)
                 writer.write(renderer.draw(*scaled(frame, poses[frame.index], scale)), frame.pts)
                 frames += 1
                 progress()

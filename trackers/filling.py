@@ -85,11 +85,11 @@ def _fill_joints(
     limit: float,
 ) -> int:
     """Fill the joints that the sightings `rows` of a track lack, in place; gives how many."""
-    seconds, filled = table.seconds[rows], 0
+    seconds, shot, filled = table.seconds[rows], table.shot(table.frame[rows]), 0
     for joint in range(table.xy.shape[1]):
         has = table.found[rows, joint].nonzero()[0]
         for a, b in zip(has[:-1].tolist(), has[1:].tolist(), strict=True):
-            if b - a == 1 or seconds[b] - seconds[a] > limit:
+            if b - a == 1 or seconds[b] - seconds[a] > limit or shot[b] != shot[a]:
                 continue
             inside, ends = rows[a + 1 : b], rows[[a, b]]
             part = _parts(seconds[a + 1 : b], seconds[a], seconds[b])

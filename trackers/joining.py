@@ -102,6 +102,7 @@ def keep_people(table: TrackTable, people: int) -> tuple[TrackTable, list[Join]]
     M, N = len(pieces.track_id), people
     a, b = _pairs(table, pieces, np.inf)
     fit = likeness(pieces.stops.take(a), pieces.starts.take(b))
+    fit[table.shot(pieces.last[a]) != table.shot(pieces.first[b])] = 0  # where they were says nothing there
     gain = np.full((N + M, N + M), -np.inf)  # rows: sources, ends; columns: sinks, beginnings
     gain[:, :N] = 0
     gain[:N, N:] = pieces.worth

@@ -52,7 +52,8 @@ def repair_sides(table: TrackTable, *, groups: Sequence[Sequence[tuple[int, int]
     changed = 0
     for _, rows in table.tracks():
         seconds = table.seconds[rows]
-        pause = np.concatenate([[True], (np.diff(seconds) > PAUSE_SECONDS) | (np.diff(seconds) <= 0)])
+        cut = np.diff(table.shot(table.frame[rows])) > 0
+        pause = np.concatenate([[True], cut | (np.diff(seconds) > PAUSE_SECONDS) | (np.diff(seconds) <= 0)])
         for part in np.split(rows, pause.nonzero()[0][1:]):
             for group in groups:
                 pairs = np.array(group, dtype=np.intp).reshape(-1, 2)

@@ -214,6 +214,7 @@ def smooth(table: TrackTable, *, method: Smoothing, cutoff_hz: float) -> tuple[T
     size = body_size(xy.astype(np.float64), found)
     step = np.diff(table.times)
     pause = np.concatenate([[True], (step <= 0) | (step > PAUSE_STEPS * usual_step(table.times))])  # before each frame
+    pause[table.cuts] = True
     done = short = 0
     for _, track in table.tracks():
         begins = np.concatenate([[True], np.diff(table.frame[track]) != 1]) | pause[table.frame[track]]

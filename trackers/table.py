@@ -80,6 +80,8 @@ class TrackTable:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"TrackTable.{name} must be {shape}, got {getattr(self, name).shape}")
+        if (np.diff(self.cuts, prepend=-1, append=max(len(self.times), 1)) <= 0).any():
+            raise ValueError(f"TrackTable.cuts must ascend within the {len(self.times)} frames of the video")
         if rows and (self.frame[0] < 0 or self.frame[-1] >= len(self.times) or (np.diff(self.frame) < 0).any()):
             raise ValueError(f"TrackTable.frame must ascend within the {len(self.times)} frames of the video")
 

@@ -51,6 +51,10 @@ AWAY_SECONDS = 1.0
 LIKELY_SCORE = 0.4
 """A pose needs at least this score to be found again by its looks: what is hardly a person may be a post."""
 
+MOST_ELSEWHERE = 200
+"""So many people of earlier shots are remembered: among pictures that have nothing to do with each other they are ever
+more."""
+
 HIDDEN_SIMILARITY = 0.5
 """A track that is not seen where somebody else stands as similar as this is hidden by them, and not drawn."""
 
@@ -149,7 +153,7 @@ class Tracker:
         if camera is not None:
             self._move(np.asarray(camera, dtype=np.float64))
         if cut:
-            self._end_shot()
+            self._leave_shot()
         self._advance(seconds)
         gone, order, seen = self._people(poses)
         predicted = self._predicted()
@@ -182,19 +186,22 @@ class Tracker:
 
         A track that was seen in every frame since it began becomes a person now: a single picture has identities.
         """
-        self._end_shot()
+        for track in self._tracks:
+            if track.number < 0 and track.sightings == self._frame - track.began:
+                self._confirm(track)
         self._keep([False] * len(self._tracks))
         self._last_seconds = None
         self._clock += self.config.coast_seconds + TINY_STEP_SECONDS  # nobody can come back now
         return self._queue.finished(self._clock)
 
-    def _end_shot(self) -> None:
-        """No track goes on where it was."""
-        for track in self._tracks:
-            if track.number < 0 and track.sightings == self._frame - track.began:
-                self._confirm(track)
+    def _leave_shot(self) -> None:
+        """No track goes on where it was; people whose looks are known are remembered, the latest `MOST_ELSEWHERE`."""
+        known = [track for track in self._tracks if track.number >= 0 and track.looks]
+        latest = sorted(known, key=lambda track: track.last_seconds)[-MOST_ELSEWHERE:]
+        for track in latest:
             track.elsewhere = True
-        self._keep([track.number >= 0 and bool(track.looks) for track in self._tracks])
+        stay = set(map(id, latest))
+        self._keep([id(track) in stay for track in self._tracks])
 
     def _move(self, camera: Array) -> None:
         """Move all tracks as the camera moves the picture."""
@@ -311,7 +318,7 @@ class Tracker:
         size = seen.size.copy()
         for number, row in enumerate(rows.tolist()):
             track = self._tracks[row]
-            if track.size > size[number]:
+            if track.size > size[number] and not track.elsewhere:
                 fade = math.exp(-(self._clock - track.last_seconds) / SHRINK_SECONDS)
                 size[number] += (track.size - size[number]) * fade
             track.size = float(size[number])

@@ -66,9 +66,11 @@ def run(
     ] = None,
     from_: Annotated[
         str | None,
-        typer.Option("--from", metavar="TIME", help="Track from this time of the video on, as 90, 1:30 or 0:01:30.5."),
+        typer.Option(
+            "--from", metavar="TIME", help="Track from this time on, counted from the first frame, as 90 or 1:30.5."
+        ),
     ] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Track up to this time of the video.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Track up to this time.")] = None,
     every: Annotated[
         int | None,
         typer.Option(
@@ -225,10 +227,11 @@ def _seconds_of(time: str | None, option: str) -> float | None:
     """
     if time is None:
         return None
-    match = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", time.strip(), re.ASCII)
-    if match is None:
+    from posetrack_app.edits import seconds_of
+
+    seconds = seconds_of(time)
+    if seconds is None or seconds < 0:
         raise UsageError(f"{option} {time}: write seconds as 90 or 90.5, or a time as 1:30 or 0:01:30.5")
-    seconds = int(match[1] or 0) * 3600 + int(match[2] or 0) * 60 + float(match[3])
     if option == "--to" and not seconds:
         raise UsageError(f"--to {time}: there is nothing before the first frame")
     return seconds
@@ -310,7 +313,7 @@ def _dry_run(jobs: list[Job], settings: Settings, *, overwrite: bool, several: b
             print(f"error: {error}", file=sys.stderr)
             code = max(code, error.exit_code)
             continue
-        length = f"about {info.frames_expected} frames" if info.frames_expected else "unknown length"
+        length = "unknown length" if info.frames_expected is None else f"about {info.frames_expected} frames"
         rate = f", {float(info.average_rate):.2f} frames/s" if info.average_rate else ""
         print(f"{job.source.shown}: {info.width}x{info.height}, {length}{rate} -> {job.folder}/")
     return code

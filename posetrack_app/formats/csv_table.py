@@ -92,7 +92,8 @@ def read(path: Path, *, rate: float = 25.0) -> PoseSequence:
 def _every(frame: npt.NDArray[np.int64], origin: npt.NDArray[np.uint8]) -> int:
     """Every so-manieth frame was seen by the network, as far as people (N,) tell: those in between are interpolated.
 
-    Of the last frame nothing follows: the network always sees it.
+    Of the last frame nothing follows: the network always sees it. It also sees the first frame of a stretch, and those
+    on both sides of a cut: a table with such frames is taken for one of which the network saw every frame.
     """
     if not (origin == Origin.INTERPOLATED).any():
         return 1

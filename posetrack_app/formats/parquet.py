@@ -85,7 +85,7 @@ class ParquetWriter:
             height: Of the upright frame, pixels.
             raw: Whether it has places before smoothing, too.
             appearance: How many numbers tell what a person looks like; 0: the table has nothing of that.
-            every: The network saw every so-manieth frame, the first and the last.
+            every: The network saw every so-manieth frame, and the first and last of each shot.
             is_stretch: The frames are those of a part of the video.
             notes: What is added to the table's metadata.
         """

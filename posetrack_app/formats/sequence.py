@@ -47,7 +47,7 @@ class PoseSequence:
     """Every frame in order, also those in which nobody is."""
 
     every: int = 1
-    """The network saw every so-manieth frame, the first and the last."""
+    """The network saw every so-manieth frame, and the first and last of each shot."""
 
     cuts: tuple[int, ...] = ()
     """Indices of the frames that begin new shots."""

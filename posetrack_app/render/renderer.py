@@ -46,6 +46,8 @@ class Renderer:
         people = self._model.measure(shown, width=width, height=height)
         short_side = min(height, width)
         if self._trails is not None:
+            if frame.cut:
+                self._trails.clear()
             self._trails.add(people, seconds=frame.pts, width=width, height=height)
             radius = float(line_radius(np.array(short_side / 6), short_side=short_side, line_width=self._line_width))
             self._trails.strokes(seconds=frame.pts, width=width, height=height, radius=radius).paint(image)

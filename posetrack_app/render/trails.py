@@ -49,6 +49,10 @@ class Trails:
             if not path:
                 del self._paths[track]
 
+    def clear(self) -> None:
+        """Forget all: another shot begins."""
+        self._paths.clear()
+
     def strokes(self, *, seconds: float, width: int, height: int, radius: float) -> Strokes:
         """The paths as they look at a time, for a picture of this size; `radius` is half of their largest width."""
         starts, ends, fresh, tracks = [np.empty((0, 2))], [np.empty((0, 2))], [np.empty((0, 2))], [np.empty(0, int)]

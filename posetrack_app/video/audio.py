@@ -80,6 +80,7 @@ class AudioTrack:
     def skip(self, until: float) -> None:
         """Leave out what begins before a time, on the clock of the input."""
         while self._packet is not None and self._seconds < until:
+            self._seconds += _length_of(self._packet)  # in case that the next packet has no time
             self._packet = self._read()
 
     def advance(self, until: float, *, shift: float) -> None:
@@ -112,7 +113,7 @@ class AudioTrack:
         if self._end is not None and at < self._end - _LARGEST_FALL:
             self._stop(f"falls back by {self._end - at:.1f} s")
             return
-        seconds = float((packet.duration or 0) * (packet.time_base or 0))
+        seconds = _length_of(packet)
         self._tolerant(self._sink.put, packet, at)
         self._end = max(self._end or at, at + seconds)
         self._seconds += seconds  # in case that the next packet has no time
@@ -143,6 +144,11 @@ class AudioTrack:
             if ticks is not None:
                 self._seconds = float(ticks * packet.time_base)
         return packet
+
+
+def _length_of(packet: Packet[AudioStream]) -> float:
+    """Seconds that a packet lasts; 0 where it does not tell."""
+    return float((packet.duration or 0) * (packet.time_base or 0))
 
 
 class _Sink(Protocol):

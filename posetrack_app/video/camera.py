@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import chain
 
@@ -62,9 +62,9 @@ class Camera:
             orientation="upright",
         )
 
-    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
+    def frames(self, stretch: Stretch = WHOLE, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
         """Frames of a stretch, until the camera goes away."""
-        return stretch.cut(chain([self._first], self._frames))
+        return stretch.cut(chain([self._first], self._frames), stopped)
 
     def close(self) -> None:
         """Free the camera for others."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from posetrack_app.errors import UserError
 from posetrack_app.types import Frame
 
-__all__ = ["CutFinder"]
+__all__ = ["marked"]
 
 Thumbnail = npt.NDArray[np.float32]
 
@@ -37,34 +39,87 @@ MEMORY = 5
 CLASSES = 16
 """Of each colour channel."""
 
+CONTRAST = 4.0
+"""Standard deviation of the brightness, 0..255, below which a picture shows nothing: black, a flash, a lost frame."""
 
-class CutFinder:
-    """Looks at one picture after the other. The thresholds were chosen on 39 clips of people, one with a cut, at their
-    own rate, half and a third of it, and on 1,200 cuts between and within those.
+GLIMPSE = 3
+"""A picture that is back within so many frames was not gone: a flash, a broken frame."""
+
+
+def marked(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """The frames, with `cut` where one begins a new shot; no more than `GLIMPSE` wait for that, and only at a cut.
+
+    The thresholds were chosen on 39 clips of people, one with a cut, at their own rate, half and a third of it, and on
+    1,200 cuts between and within those.
     """
+    shot = _Shot()
+    waiting: list[Frame] = []  # the first may begin a new shot
+    try:
+        for frame in frames:
+            now = thumbnail(frame.image)
+            if waiting:
+                waiting.append(frame)
+                back = shot.goes_on(now)
+                if back:
+                    shot.take(now)
+                    yield from waiting
+                    waiting = []
+                elif len(waiting) > GLIMPSE:
+                    waiting, shot = _new_shots(waiting)
+                    yield from waiting
+                    waiting = []
+            elif shot.ends_before(now):
+                waiting.append(frame)
+            else:
+                yield frame
+                shot.take(now)
+    except UserError:  # what came before is not lost
+        yield from _new_shots(waiting)[0]
+        raise
+    yield from _new_shots(waiting)[0]
+
+
+def _new_shots(frames: list[Frame]) -> tuple[list[Frame], _Shot]:
+    """Frames of which the first begins a new shot, and others may as well, marked; and the last one's shot."""
+    shot, found = _Shot(), []
+    for place, frame in enumerate(frames):
+        now = thumbnail(frame.image)
+        cut = place == 0 or shot.ends_before(now)
+        shot.take(now, new=cut)
+        found.append(replace(frame, cut=cut))
+    return found, shot
+
+
+class _Shot:
+    """What a shot looked like last. Pictures that show nothing say nothing."""
 
     def __init__(self) -> None:
-        self._before: Thumbnail | None = None
+        self._last: Thumbnail | None = None
         self._differences: deque[float] = deque(maxlen=MEMORY)
 
-    def mark(self, frame: Frame) -> Frame:
-        """The frame, with `cut` where it begins a new shot."""
-        now = thumbnail(frame.image)
-        before, self._before = self._before, now
-        if before is None:
-            return frame
-        difference = float(np.abs(now - before).mean()) / 255
-        if self._is_cut(before, now, difference):
-            self._differences.clear()  # they tell of another shot
-            return replace(frame, cut=True)
-        self._differences.append(difference)
-        return frame
+    def take(self, now: Thumbnail, *, new: bool = False) -> None:
+        """Another picture of this shot, or the first that is known of the next."""
+        if _shows_nothing(now):
+            return
+        if new or self._last is None:
+            self._differences.clear()
+        else:
+            self._differences.append(_difference(now, self._last))
+        self._last = now
 
-    def _is_cut(self, before: Thumbnail, now: Thumbnail, difference: float) -> bool:
-        usual = max(self._differences, default=None)
-        if difference < DIFFERENCE or _correlation(now, before) > LIKENESS:
+    def goes_on(self, now: Thumbnail) -> bool:
+        """Whether a picture shows the same place."""
+        if self._last is None or _shows_nothing(now):
             return False
-        colours = 0.5 * float(np.abs(_colours(now) - _colours(before)).sum())
+        return _difference(now, self._last) < DIFFERENCE or _correlation(now, self._last) > LIKENESS
+
+    def ends_before(self, now: Thumbnail) -> bool:
+        """Whether a picture seems to be of another shot."""
+        if self._last is None or _shows_nothing(now) or self.goes_on(now):
+            return False
+        difference = _difference(now, self._last)
+        usual = max(self._differences, default=None)
+        colours = 0.5 * float(np.abs(_colours(now) - _colours(self._last)).sum())
         if colours >= OTHER_COLOURS:
             return usual is None or difference >= SUDDEN * usual
         return colours >= SOME_OTHER_COLOURS and usual is not None and difference >= SUDDEN_IN_CALM * usual
@@ -76,8 +131,17 @@ def thumbnail(image: npt.NDArray[np.uint8]) -> Thumbnail:
     return cv2.resize(some, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
+def _shows_nothing(image: Thumbnail) -> bool:
+    return float(image.mean(axis=2).std()) < CONTRAST
+
+
+def _difference(one: Thumbnail, other: Thumbnail) -> float:
+    """Mean difference of values, 0..1."""
+    return float(np.abs(one - other).mean()) / 255
+
+
 def _correlation(one: Thumbnail, other: Thumbnail) -> float:
-    """Of the brightness of two pictures, -1..1; 0 where one has nothing but one grey."""
+    """Of the brightness of two pictures, -1..1."""
     a, b = (image.mean(axis=2).ravel() for image in (one, other))
     a, b = a - a.mean(), b - b.mean()
     return float(a @ b) / (float(np.linalg.norm(a) * np.linalg.norm(b)) + 1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from posetrack_app.types import Frame
@@ -31,8 +31,8 @@ class Decoder(Protocol):
     in_bursts: bool
     """Whether frames of a live source come many at once, as segments of HLS do."""
 
-    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
-        """The frames of a stretch, once; they are numbered from the first frame of the source."""
+    def frames(self, stretch: Stretch = WHOLE, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
+        """The frames of a stretch, once, until they are stopped; numbered from the first frame of the source."""
 
     def close(self) -> None:
         """Free the source; not while another thread takes frames."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -121,9 +121,9 @@ class Film:
             stream=self._stream.index,
         )
 
-    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
+    def frames(self, stretch: Stretch = WHOLE, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
         """The frames of a stretch, once; those before it are decoded, but not made into pictures."""
-        return map(self._look, stretch.cut(chain([self._first], self._decoding)))
+        return map(self._look, stretch.cut(chain([self._first], self._decoding), stopped))
 
     def close(self) -> None:
         """Free the file; not while another thread takes frames."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
@@ -67,9 +67,9 @@ class Pictures:
             orientation="as its EXIF data says",
         )
 
-    def frames(self, stretch: Stretch = WHOLE) -> Iterator[Frame]:
+    def frames(self, stretch: Stretch = WHOLE, stopped: Callable[[], bool] = lambda: False) -> Iterator[Frame]:
         """The frames of a stretch, once."""
-        return stretch.cut(chain([self._first], self._frames))
+        return stretch.cut(chain([self._first], self._frames), stopped)
 
     def close(self) -> None:
         """Nothing is open between frames."""

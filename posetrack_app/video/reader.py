@@ -20,6 +20,9 @@ __all__ = ["VideoReader"]
 _JOIN_SECONDS = 1.0
 """How long leaving waits for a stream that may be silent; its thread ends by itself when the stream answers."""
 
+_PROMISED_SECONDS = 60.0
+"""A film that ends by its header so much before a stretch begins is not read to see whether it goes on."""
+
 
 class VideoReader:
     """The frames of a source, or of a stretch of it, in order, each exactly once; a context manager.
@@ -51,7 +54,7 @@ class VideoReader:
             decoder: The source, where it is open already.
 
         Raises:
-            InputError: It cannot be read, or holds no frame.
+            InputError: It cannot be read, or holds no frame, or ends before the stretch begins.
             UsageError: `image_rate` or `queue_frames` is not above 0.
         """
         if not image_rate > 0:
@@ -62,6 +65,11 @@ class VideoReader:
         self._decoder = decoder or open_decoder(source, image_rate=image_rate)
         self._shown = source.shown
         self._stretch = stretch
+        seconds = self._decoder.info.duration_seconds
+        self._lasts = f": it lasts {seconds:.1f} s" if seconds else ""
+        if seconds is not None and stretch.start > seconds + _PROMISED_SECONDS:
+            self._decoder.close()
+            raise InputError(f"{source.shown} has no frame {stretch}{self._lasts}")
         self.info: VideoInfo = stretch.of(self._decoder.info)
         """What is known of the source, exact in size and orientation; its length is that of the stretch."""
         self.warnings: list[str] = self._decoder.warnings
@@ -125,14 +133,14 @@ class VideoReader:
         # Of a live source only the work of this thread counts: the rest is waiting for it.
         clock = time.thread_time if self._decoder.live else time.perf_counter
         try:
-            frames = self._decoder.frames(self._stretch)
+            frames = self._decoder.frames(self._stretch, self._stop.is_set)
             while not self._stop.is_set():
                 started = clock()
                 frame = next(frames, None)
                 self.decode_seconds += clock() - started
                 if frame is None:
-                    if not self.frames_decoded:
-                        raise InputError(f"{self._shown} has no frame {self._stretch}")
+                    if not self.frames_decoded and not self._stop.is_set():
+                        raise InputError(f"{self._shown} has no frame {self._stretch}{self._lasts}")
                     break
                 self.frames_decoded += 1
                 self._queue.put(frame)

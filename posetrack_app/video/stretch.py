@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
@@ -43,10 +43,15 @@ class Stretch:
         parts = [f"from {self.start:g} s"] if self.start else []
         return " ".join([*parts, *([f"to {self.end:g} s"] if self.end < math.inf else [])])
 
-    def cut(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Those of the items that belong to it; they are all there are from the first on, in order."""
+    def cut(self, items: Iterable[Item], stopped: Callable[[], bool] = lambda: False) -> Iterator[Item]:
+        """Those of the items that belong to it; they are all there are from the first on, in order.
+
+        Ends early where `stopped` says so: what is left out may be long.
+        """
         first: float | None = None
         for item in items:
+            if stopped():
+                return
             first = item.pts if first is None else first
             seconds = item.pts - first + _SLACK_SECONDS
             if seconds >= self.end:

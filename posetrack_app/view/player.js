@@ -23,8 +23,7 @@ class Player {
       const tick = (now, { mediaTime }) => {
         if (this.video !== video || this.shown !== shown) return;
         this.present(nearest(shown, mediaTime));
-        // The poses may be those of a part of the video.
-        if (mediaTime > shown[shown.length - 1] + 0.5) video.pause();
+        this.stopBehind(mediaTime);
         video.requestVideoFrameCallback(tick);
       };
       video.requestVideoFrameCallback(tick);
@@ -32,6 +31,7 @@ class Player {
       const tick = () => {
         if (this.video !== video || this.shown !== shown) return;
         if (!video.seeking && !video.paused) this.presentCurrent();
+        this.stopBehind(video.currentTime);
         requestAnimationFrame(tick);
       };
       requestAnimationFrame(tick);
@@ -52,6 +52,9 @@ class Player {
     this.wanted = this.sought = null;
     this.present(this.frame);
   }
+
+  /** The poses may be those of a part of the video. */
+  stopBehind(seconds) { if (seconds > this.shown[this.shown.length - 1] + 0.5) this.video.pause(); }
 
   presentCurrent() { this.present(lastUpTo(this.shown, this.video.currentTime + 5e-4)); }
 

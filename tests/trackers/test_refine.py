@@ -69,6 +69,23 @@ def test_nothing_is_joined_or_filled_across_a_cut() -> None:
     assert fill_gaps(elsewhere, limit_seconds=2.0)[1]["poses"] == 20
 
 
+def test_one_identity_on_both_sides_of_a_cut_is_not_drawn_together() -> None:
+    """As after a merge by hand: the person leaps by 500 pixels, and stays where they are in each shot."""
+    paths = [(0, stand(100), range(50)), (0, stand(600), range(50, 100))]
+    table = replace(video(paths, noise=0.0), cuts=np.array([50]))
+    table.joint_score[45:55, 9] = 0  # a hidden wrist
+    for config in (
+        RefineConfig(smooth="butterworth", cutoff_hz=4.0),
+        RefineConfig(smooth="savgol", cutoff_hz=4.0),
+        RefineConfig(fill_seconds=2.0, fill_joints=True),
+        RefineConfig(repair_sides=True),
+    ):
+        refined, _ = refine(table, config, groups=[ARMS, LEGS])
+        found = refined.found
+        np.testing.assert_allclose(refined.xy[found], table.xy[found], atol=0.01)
+        assert not found[45:55, 9].any()
+
+
 def same(a: TrackTable, b: TrackTable) -> bool:
     return all(np.array_equal(getattr(a, name), getattr(b, name), equal_nan=name == "raw_xy") for name in a.__slots__)
 

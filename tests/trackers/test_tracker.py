@@ -574,7 +574,7 @@ def test_a_stranger_at_the_same_place_is_somebody_new() -> None:
 def test_shots_are_tracked_as_videos_of_their_own(
     drawn: tuple[list[tuple[float, dict[str, np.ndarray]]], int], every: int
 ) -> None:
-    """Where nothing is known of looks, a cut is the end of one video and the beginning of another."""
+    """Where nothing is known of looks, a cut is as if nobody were there for long."""
     video, joints = drawn
     tracker = Tracker(CONFIG, sigmas=SIGMAS[:joints])
     done: list[TrackedFrame] = []
@@ -583,7 +583,11 @@ def test_shots_are_tracked_as_videos_of_their_own(
     done += tracker.flush()
     first = 0
     for start in range(0, len(video), every):
-        alone = track_all(video[start : start + every], CONFIG, joints)
+        shot = video[start : start + every]
+        if start + every < len(video):
+            nothing = {name: array[:0] for name, array in shot[-1][1].items()}
+            shot = [*shot, *((shot[-1][0] + 10 * (i + 1), nothing) for i in range(4))]
+        alone = track_all(shot, CONFIG, joints)[:every]
         for one, other in zip(alone, done[start : start + every], strict=True):
             np.testing.assert_array_equal(np.where(one.track_id >= 0, one.track_id + first, -1), other.track_id)
             np.testing.assert_array_equal(one.origin, other.origin)
@@ -610,6 +614,42 @@ def test_who_is_back_in_a_later_shot_is_known_by_appearance_only() -> None:
     done += tracker.flush()
     assert all((frame.origin == OBSERVED).all() for frame in done)
     assert [ids(frame) for frame in done] == [[0, 1]] * 25 + [[2]] * 30 + [[1, 0]] * 10
+
+
+def test_a_body_has_the_size_of_its_shot() -> None:
+    """After a close-up a person is not taken for a giant: somebody near by is somebody else."""
+    large, small = 8 * BODY, BODY
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    done: list[TrackedFrame] = []
+    story = [(large, [(0, 400.0)])] * 25 + [(small, [(2, 900.0)])] * 30 + [(small, [(0, 400.0), (2, 900.0)])] * 3
+    story += [(small, [(1, 470.0), (2, 900.0)])] * 5  # 0 leaves, a stranger stands seventy pixels farther
+    for index, (body, people) in enumerate(story):
+        xy = np.array([body + [x, 0] for _, x in people], dtype=np.float32)
+        done += tracker.update(
+            index=index,
+            seconds=index / 25,
+            xy=xy,
+            joint_score=np.full(xy.shape[:2], 0.9, dtype=np.float32),
+            score=np.full(len(xy), 0.9, dtype=np.float32),
+            appearance=np.array([LOOKS[who] for who, _ in people]),
+            cut=index in (25, 55),
+        )
+    done += tracker.flush()
+    assert ids(done[56])[0] == 0
+    assert ids(done[-1])[0] not in (0, 1)
+
+
+def test_pictures_that_have_nothing_to_do_with_each_other_stay_quick() -> None:
+    rng = np.random.default_rng(0)
+    tracker = Tracker(CONFIG, sigmas=SIGMAS)
+    done: list[TrackedFrame] = []
+    for index in range(300):
+        people = poses([(x, 0, 0.9) for x in (0, 300, 600)])
+        done += tracker.update(
+            index=index, seconds=index / 25, **people, appearance=rng.normal(size=(3, 16)), cut=index > 0
+        )
+        assert len(tracker._tracks) <= 203
+    assert [ids(frame) for frame in done] == [[3 * i, 3 * i + 1, 3 * i + 2] for i in range(len(done))]
 
 
 def test_twins_are_not_guessed_at() -> None:

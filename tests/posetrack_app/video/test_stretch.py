@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from av.video.frame import VideoFrame
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,6 +20,7 @@ from posetrack_app.config import InputSettings, LiveSettings
 from posetrack_app.errors import InputError, UsageError
 from posetrack_app.types import Frame
 from posetrack_app.video import Source, VideoReader, VideoWriter, expand_inputs, open_reader
+from posetrack_app.video.film import Film
 from posetrack_app.video.stretch import WHOLE, Stretch
 
 TIMES = [*np.arange(30) / 25, *(2 + np.arange(20) / 10)]
@@ -86,7 +89,9 @@ def test_the_length_is_that_of_the_stretch(tmp_path: Path) -> None:
             assert reader.info.frames_expected == frames
 
 
-@pytest.mark.parametrize(("stretch", "words"), [(Stretch(90), "from 90 s"), (Stretch(1.3, 1.9), "from 1.3 s to 1.9 s")])
+@pytest.mark.parametrize(
+    ("stretch", "words"), [(Stretch(9), "from 9 s: it lasts 3.9 s"), (Stretch(1.3, 1.9), "from 1.3 s to 1.9 s")]
+)
 def test_where_there_is_nothing_it_says_so(stretch: Stretch, words: str, tmp_path: Path) -> None:
     """After the end, and where the film stands still."""
     with pytest.raises(InputError, match=f"film.mp4 has no frame {words}"):
@@ -101,6 +106,30 @@ def test_what_is_behind_the_end_is_neither_read_nor_missed(tmp_path: Path) -> No
         list(reader)
     assert reader.warnings
     assert len(read(path, Stretch(end=0.4))) == 10
+
+
+def test_who_leaves_does_not_wait_for_what_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "film.mp4")
+    timed = Film._timed
+    decoded = 0
+
+    def slow(self: Film, frame: VideoFrame) -> object:
+        nonlocal decoded
+        decoded += 1
+        time.sleep(0.05)
+        return timed(self, frame)
+
+    monkeypatch.setattr(Film, "_timed", slow)
+    with VideoReader(source_of(path), stretch=Stretch(3.8)) as reader:
+        iter(reader)
+        time.sleep(0.2)
+    assert decoded < len(TIMES) / 2
+
+
+def test_an_end_that_the_header_promises_is_believed(tmp_path: Path) -> None:
+    source = source_of(film(tmp_path / "film.mp4"))
+    with pytest.raises(InputError, match=r"film.mp4 has no frame from 90 s: it lasts 3.9 s"):
+        VideoReader(source, stretch=Stretch(90))
 
 
 def test_live_inputs_have_none(tmp_path: Path) -> None:
