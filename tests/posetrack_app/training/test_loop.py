@@ -266,6 +266,8 @@ def test_two_processes_are_one_with_twice_the_batch(tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*torchrun, str(script), str(tmp_path / "two.pt")]
     done = subprocess.run(command, timeout=240, capture_output=True, text=True)
+    if "terminate called without an active exception" in done.stderr:  # PyTorch's own threads, seen under load
+        done = subprocess.run(command, timeout=240, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     two = torch.load(tmp_path / "two.pt", weights_only=True)
 
