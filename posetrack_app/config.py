@@ -74,6 +74,11 @@ class InputSettings:
             f"end is {self.end:g}, it must be after start ({self.start:g}), or 0 for the end of the input",
         )
 
+    @property
+    def is_stretch(self) -> bool:
+        """Whether a part of the input is asked for, and not the whole."""
+        return self.start > 0 or self.end > 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class LiveSettings:

@@ -64,7 +64,7 @@ class Sink:
         self._renderer = Renderer(skeleton, settings.render)
         self._scale = settings.video.scale
         self._every = settings.network.every
-        is_stretch = settings.input.start > 0 or settings.input.end > 0
+        is_stretch = settings.input.is_stretch
         try:
             self._parquet = ParquetWriter(
                 folder / "poses.parquet",

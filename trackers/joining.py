@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 
 from trackers.continuity import Ends, confidence, end_of, likeness, stacked
 from trackers.oks import Array
-from trackers.table import Rows, TrackTable, usual_step
+from trackers.table import Mask, Rows, TrackTable, usual_step
 
 __all__ = ["Join", "join_tracks", "keep_people"]
 
@@ -71,7 +71,7 @@ def join_tracks(table: TrackTable, *, max_gap_seconds: float, min_confidence: fl
         if pieces is None:
             return table, joins
         a, b = _pairs(table, pieces, max_gap_seconds)
-        same_shot = table.shot(pieces.last[a]) == table.shot(pieces.first[b])
+        same_shot = _in_one_shot(table, pieces, a, b)
         a, b = a[same_shot], b[same_shot]
         sure = confidence(likeness(pieces.stops.take(a), pieces.starts.take(b)), a, b)
         ended, begun, new = set(), set(), []
@@ -102,7 +102,7 @@ def keep_people(table: TrackTable, people: int) -> tuple[TrackTable, list[Join]]
     M, N = len(pieces.track_id), people
     a, b = _pairs(table, pieces, np.inf)
     fit = likeness(pieces.stops.take(a), pieces.starts.take(b))
-    fit[table.shot(pieces.last[a]) != table.shot(pieces.first[b])] = 0  # where they were says nothing there
+    fit[~_in_one_shot(table, pieces, a, b)] = 0  # where they were says nothing there
     gain = np.full((N + M, N + M), -np.inf)  # rows: sources, ends; columns: sinks, beginnings
     gain[:, :N] = 0
     gain[:N, N:] = pieces.worth
@@ -148,6 +148,12 @@ def _pairs(table: TrackTable, pieces: _Pieces, max_gap_seconds: float) -> tuple[
     gap = table.times[pieces.first][None] - table.times[pieces.last][:, None]
     a, b = ((pieces.first[None] > pieces.last[:, None]) & (gap <= max_gap_seconds)).nonzero()
     return a, b
+
+
+def _in_one_shot(table: TrackTable, pieces: _Pieces, a: Rows, b: Rows) -> Mask:
+    """(P,): whether the pieces `b` begin in the shot in which the pieces `a` end."""
+    same: Mask = table.shot(pieces.last[a]) == table.shot(pieces.first[b])
+    return same
 
 
 def _joined(table: TrackTable, pieces: _Pieces, links: list[tuple[int, int, float]]) -> tuple[TrackTable, list[Join]]:

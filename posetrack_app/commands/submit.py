@@ -67,7 +67,7 @@ def submit(
         assignments,
         **network_options(weights, device, precision, short_side, mirror),
     )
-    if settings.input.start or settings.input.end:
+    if settings.input.is_stretch:
         raise UsageError("input.start and input.end are set, a submission sees every picture: leave them at 0")
     if settings.network.every != 1:
         raise UsageError(f"network.every is {settings.network.every}, a submission sees every picture: leave it at 1")

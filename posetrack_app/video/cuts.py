@@ -59,15 +59,14 @@ def marked(frames: Iterable[Frame]) -> Iterator[Frame]:
             now = thumbnail(frame.image)
             if waiting:
                 waiting.append(frame)
-                back = shot.goes_on(now)
-                if back:
+                if shot.goes_on(now):
                     shot.take(now)
-                    yield from waiting
-                    waiting = []
                 elif len(waiting) > GLIMPSE:
                     waiting, shot = _new_shots(waiting)
-                    yield from waiting
-                    waiting = []
+                else:
+                    continue
+                yield from waiting
+                waiting = []
             elif shot.ends_before(now):
                 waiting.append(frame)
             else:

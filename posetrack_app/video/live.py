@@ -23,7 +23,7 @@ from posetrack_app.video.info import VideoInfo
 from posetrack_app.video.live_clock import LiveClock
 from posetrack_app.video.reader import VideoReader
 from posetrack_app.video.source import Source
-from posetrack_app.video.stretch import WHOLE, Stretch
+from posetrack_app.video.stretch import Stretch
 
 __all__ = ["LiveReader", "Pace", "open_reader"]
 
@@ -52,15 +52,15 @@ def open_reader(
         UsageError: A limit of time for an input that is not live, or a stretch of a live one.
     """
     decoder = open_decoder(source, image_rate=input_.image_rate, mends_breaks=live.mode != "never")
-    stretch = Stretch(input_.start, input_.end or math.inf)
     if live.mode == "always" or (live.mode == "auto" and decoder.live):
-        if stretch != WHOLE:
+        if input_.is_stretch:
             decoder.close()
             raise UsageError(f"{source.shown} is live: --from and --to are for files; --seconds ends it")
         return LiveReader(source, decoder, settings=live, tell=tell)
     if live.seconds:
         decoder.close()
         raise UsageError(f"{source.shown} is read to its end: --seconds needs a live input, or --live")
+    stretch = Stretch(input_.start, input_.end or math.inf)
     return VideoReader(
         source, queue_frames=input_.queue_frames, image_rate=input_.image_rate, stretch=stretch, decoder=decoder
     )
