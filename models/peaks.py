@@ -105,7 +105,8 @@ def _is_peak(maps: Tensor) -> Tensor:
     Half precision makes equal neighbours common, and each must not become two people.
     """
     padded = F.pad(maps, (1, 1, 1, 1), value=-torch.inf)
-    triples = F.max_pool2d(padded, (1, 3), stride=1)  # (B, C, H + 2, W): of each cell and those beside it
+    # (B, C, H + 2, W): of each cell and those beside it; on a processor many times faster than by pooling.
+    triples = torch.maximum(torch.maximum(padded[..., :-2], padded[..., 1:-1]), padded[..., 2:])
     before = torch.maximum(triples[:, :, :-2], padded[:, :, 1:-1, :-2])
     after = torch.maximum(triples[:, :, 2:], padded[:, :, 1:-1, 2:])
     return (maps > before) & (maps >= after)

@@ -72,9 +72,7 @@ class Letterbox:
     def draw(self, image: npt.NDArray[np.uint8], canvas: npt.NDArray[np.uint8]) -> None:
         """Lay an image (H, W, 3) into a canvas of this size."""
         width, height = self.scaled
-        shrinks = width < self.frame[0]
-        scaled = cv2.resize(image, self.scaled, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        canvas[:height, :width] = scaled
+        canvas[:height, :width] = _resized(image, self.scaled)
         canvas[height:] = _PADDING
         canvas[:height, width:] = _PADDING
 
@@ -83,6 +81,23 @@ class Letterbox:
         scale = np.divide(self.frame, self.scaled, dtype=np.float64)
         pixels: npt.NDArray[np.float32] = ((xy + 0.5) * STRIDE * scale - 0.5).astype(np.float32)
         return pixels
+
+
+def _resized(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """An image (H, W, 3) at another width and height.
+
+    A smaller one is of means over what each pixel covers. Over whole blocks of pixels that is many times faster than
+    over fractions of them; what is left of the way is interpolated, where blocks of some size fill the image.
+    """
+    height, width = image.shape[:2]
+    ratio = min(width / size[0], height / size[1])
+    blocks = [n for n in range(2, int(ratio) + 1) if 2 * n > ratio and width % n == 0 and height % n == 0]
+    if blocks:
+        # Between two pixels at any place, interpolation leaves 2/3 of the noise, as the mean over 1.5 of them does.
+        n = min(blocks, key=lambda n: abs(1.5 * n - ratio))
+        image = cv2.resize(image, (width // n, height // n), interpolation=cv2.INTER_AREA)
+    how = cv2.INTER_AREA if ratio > 1 and not blocks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=how), dtype=np.uint8)
 
 
 class PoseEstimator:

@@ -65,8 +65,9 @@ def with_blob(width: int, height: int, x: float, y: float, *, index: int = 0) ->
 
 @pytest.mark.parametrize(
     ("width", "height"),
-    [(640, 427), (333, 999), (1001, 777), (2400, 301), (211, 1603), (1280, 720), (97, 61), (256, 256), (257, 255)],
-)
+    [(640, 427), (333, 999), (1001, 777), (2400, 301), (211, 1603), (1280, 720), (97, 61), (256, 256), (257, 255),
+     (1080, 1920), (2704, 1520), (1536, 770)],
+)  # fmt: skip
 @pytest.mark.parametrize("place", [(0.3, 0.4), (0.71, 0.25), (0.5, 0.6)])
 def test_a_place_comes_back_to_a_tenth_of_a_pixel(width: int, height: int, place: tuple[float, float]) -> None:
     x, y = place[0] * width + 0.37, place[1] * height + 0.21
@@ -88,6 +89,17 @@ def test_a_letterbox_fits(width: int, height: int, short_side: int, multiple: in
         assert abs(min(box.scaled) - short_side) <= 1
     corners = np.array([[-0.5, -0.5], [box.scaled[0] / 4 - 0.5, box.scaled[1] / 4 - 0.5]], dtype=np.float32)
     np.testing.assert_allclose(box.to_frame(corners), [[-0.5, -0.5], [width - 0.5, height - 0.5]], atol=1e-2)
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (640, 427), (1920, 1080), (2704, 1520), (3840, 2160), (1000, 777)])
+def test_what_is_finer_than_the_networks_pixels_is_averaged(size: tuple[int, int]) -> None:
+    box = Letterbox.fit(*size, short_side=256, max_long_side=1024, multiple=32)
+    noise = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    canvas = np.empty((box.canvas[1], box.canvas[0], 3), dtype=np.uint8)
+    box.draw(noise, canvas)
+    # The mean of n pixels of noise has a deviation 1 / sqrt(n) times as large.
+    expected = noise.std() * box.scaled[0] / size[0]
+    assert canvas[: box.scaled[1], : box.scaled[0]].std() == pytest.approx(expected, rel=0.2)
 
 
 def test_no_frames() -> None:
