@@ -95,7 +95,7 @@ def _resized(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray
     if blocks:
         # Between two pixels at any place, interpolation leaves 2/3 of the noise, as the mean over 1.5 of them does.
         n = min(blocks, key=lambda n: abs(1.5 * n - ratio))
-        image = cv2.resize(image, (width // n, height // n), interpolation=cv2.INTER_AREA)
+        image = np.asarray(cv2.resize(image, (width // n, height // n), interpolation=cv2.INTER_AREA), dtype=np.uint8)
     how = cv2.INTER_AREA if ratio > 1 and not blocks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=how), dtype=np.uint8)
 
