@@ -290,7 +290,7 @@ def _dry_run(jobs: list[Job], settings: Settings, *, overwrite: bool, several: b
     from posetrack_app.engines import load_network
     from posetrack_app.estimator import resolve_device, resolve_precision
     from posetrack_app.jobs.ledger import is_open
-    from posetrack_app.video import open_reader
+    from posetrack_app.video import VideoReader, open_reader
 
     device = resolve_device(settings.network.device)
     precision = resolve_precision(settings.network.precision, device)
@@ -308,12 +308,15 @@ def _dry_run(jobs: list[Job], settings: Settings, *, overwrite: bool, several: b
                 print(f"{job.source.shown}: done already in {job.folder}/")
                 continue
             with open_reader(job.source, input_=settings.input, live=settings.live) as reader:
-                info = reader.info
+                info, stretch = reader.info, ""
+                if isinstance(reader, VideoReader):
+                    reader.check_stretch()
+                    stretch = f", {reader.stretch}" if settings.input.is_stretch else ""
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             code = max(code, error.exit_code)
             continue
         length = "unknown length" if info.frames_expected is None else f"about {info.frames_expected} frames"
         rate = f", {float(info.average_rate):.2f} frames/s" if info.average_rate else ""
-        print(f"{job.source.shown}: {info.width}x{info.height}, {length}{rate} -> {job.folder}/")
+        print(f"{job.source.shown}: {info.width}x{info.height}{stretch}, {length}{rate} -> {job.folder}/")
     return code

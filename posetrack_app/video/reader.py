@@ -64,12 +64,12 @@ class VideoReader:
         started = time.perf_counter()
         self._decoder = decoder or open_decoder(source, image_rate=image_rate)
         self._shown = source.shown
-        self._stretch = stretch
-        seconds = self._decoder.info.duration_seconds
-        self._lasts = f": it lasts {seconds:.1f} s" if seconds else ""
-        if seconds is not None and stretch.start > seconds + _PROMISED_SECONDS:
+        self.stretch = stretch
+        """What of the source is given."""
+        self._promised = self._decoder.info.duration_seconds
+        if self._promised is not None and stretch.start > self._promised + _PROMISED_SECONDS:
             self._decoder.close()
-            raise InputError(f"{source.shown} has no frame {stretch}{self._lasts}")
+            raise self._nothing()
         self.info: VideoInfo = stretch.of(self._decoder.info)
         """What is known of the source, exact in size and orientation; its length is that of the stretch."""
         self.warnings: list[str] = self._decoder.warnings
@@ -102,6 +102,15 @@ class VideoReader:
         self._thread.start()
         return self._taken()
 
+    def check_stretch(self) -> None:
+        """Refuse a stretch of which the header says that it is empty, without reading on to see whether that is so.
+
+        Raises:
+            InputError: By its header the source ends before the stretch begins.
+        """
+        if self._promised is not None and self.stretch.start >= self._promised:
+            raise self._nothing()
+
     def close(self) -> None:
         """End the decoding and free the source; may be called twice."""
         if self._stop.is_set():
@@ -114,6 +123,10 @@ class VideoReader:
         self._thread.join(_JOIN_SECONDS if self._waits_for_others else None)
         self._drain()
         self._queue.put(None)  # whoever still takes frames finds the end
+
+    def _nothing(self) -> InputError:
+        lasts = f": it lasts {self._promised:.1f} s" if self._promised else ""
+        return InputError(f"{self._shown} has no frame {self.stretch}{lasts}")
 
     def _taken(self) -> Iterator[Frame]:
         while (item := self._queue.get()) is not None:
@@ -133,14 +146,14 @@ class VideoReader:
         # Of a live source only the work of this thread counts: the rest is waiting for it.
         clock = time.thread_time if self._decoder.live else time.perf_counter
         try:
-            frames = self._decoder.frames(self._stretch, self._stop.is_set)
+            frames = self._decoder.frames(self.stretch, self._stop.is_set)
             while not self._stop.is_set():
                 started = clock()
                 frame = next(frames, None)
                 self.decode_seconds += clock() - started
                 if frame is None:
                     if not self.frames_decoded and not self._stop.is_set():
-                        raise InputError(f"{self._shown} has no frame {self._stretch}{self._lasts}")
+                        raise self._nothing()
                     break
                 self.frames_decoded += 1
                 self._queue.put(frame)

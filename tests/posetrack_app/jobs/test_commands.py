@@ -108,6 +108,23 @@ def test_a_dry_run_says_what_is_done(call: Call, clips: Path, out: Path) -> None
     assert not (out / "others").exists()
 
 
+def test_a_dry_run_names_the_stretch_and_refuses_one_beyond_the_end_as_a_run_does(
+    call: Call, clips: Path, out: Path
+) -> None:
+    command = ("run", clips / "long.mp4", "--out", out, "--no-video", "--device", "cpu")
+    code, told, errors = call(*command, "--from", "4", "--to", "0:06", "--dry-run")
+    assert (code, errors) == (0, "")
+    assert f"long.mp4: 96x64, from 4 s to 6 s, about 50 frames, 25.00 frames/s -> {out / 'long'}/" in told
+    beyond = (*command, "--from", "20", "--to", "25")
+    words = f"{clips / 'long.mp4'} has no frame from 20 s to 25 s: it lasts 16.0 s"
+    with pytest.raises(InputError) as of_run:
+        call(*beyond)
+    assert str(of_run.value) == words
+    code, told, errors = call(*beyond, "--dry-run")
+    assert (code, errors) == (1, f"error: {words}\n")
+    assert "long.mp4" not in told
+
+
 def test_a_list_without_inputs_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("# nothing\n\n")
     with pytest.raises(InputError, match="names no input"):
