@@ -49,10 +49,9 @@ def redraw(
         InputError: the video has another size or another number of frames than the poses tell.
         OutputError: the video cannot be written.
     """
-    poses = {frame.index: as_seen(frame.poses) if sequence.every > 1 else frame.poses for frame in sequence.frames}
-    cuts = set(sequence.cuts)
-    count = max(poses, default=-1) + 1
-    first = min(poses, default=0) if sequence.is_stretch else 0
+    saved = {frame.index: frame for frame in sequence.frames}
+    count = max(saved, default=-1) + 1
+    first = min(saved, default=0) if sequence.is_stretch else 0
     with VideoReader(source, queue_frames=settings.input.queue_frames, image_rate=settings.input.image_rate) as reader:
         info = reader.info
         if sequence.width and (sequence.width, sequence.height) != (info.width, info.height):
@@ -81,10 +80,12 @@ def redraw(
                 length = frame.index + 1
                 if frame.index < first:
                     continue
-                if frame.index not in poses:
+                if frame.index not in saved:
                     raise _other_length(source, f"more than {frame.index}", count)
-                frame = replace(frame, cut=frame.index in cuts)
-                writer.write(renderer.draw(*scaled(frame, poses[frame.index], scale)), frame.pts)
+                posed = saved[frame.index]
+                poses = as_seen(posed.poses) if sequence.every > 1 else posed.poses
+                image = renderer.draw(*scaled(replace(frame, cut=posed.cut), poses, scale))
+                writer.write(image, frame.pts)
                 frames += 1
                 progress()
             if length < count:

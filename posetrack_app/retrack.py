@@ -26,7 +26,7 @@ from posetrack_app.formats.posetrack2018 import PoseTrack2018Writer
 from posetrack_app.formats.reading import read_poses
 from posetrack_app.formats.reading import table_of as parquet_of
 from posetrack_app.formats.saving import saving
-from posetrack_app.formats.sequence import PosedFrame, PoseSequence
+from posetrack_app.formats.sequence import PoseSequence
 from posetrack_app.types import Poses
 from trackers.doubts import Doubt, find_doubts
 from trackers.refine import RefineConfig, refine
@@ -92,18 +92,15 @@ def table_of(sequence: PoseSequence) -> TrackTable:
     """All poses of a sequence; nothing of them is smoothed."""
     times = np.array([frame.seconds for frame in sequence.frames], dtype=np.float64)
     table = _joined(times, [frame.poses for frame in sequence.frames] or [Poses.empty(len(sequence.skeleton.joints))])
-    cuts = set(sequence.cuts)
-    places = [place for place, frame in enumerate(sequence.frames) if frame.index in cuts]
-    return replace(table, cuts=np.array(places, dtype=np.int64))
+    return replace(table, cuts=np.flatnonzero([frame.cut for frame in sequence.frames]))
 
 
 def sequence_of(table: TrackTable, like: PoseSequence) -> PoseSequence:
     """The frames of a table, with the names and numbers that they have in another sequence."""
     frames = [
-        PosedFrame(
-            frame.index,
-            frame.seconds,
-            Poses(
+        replace(
+            frame,
+            poses=Poses(
                 xy=table.xy[rows],
                 joint_score=table.joint_score[rows],
                 score=table.score[rows],
@@ -111,7 +108,6 @@ def sequence_of(table: TrackTable, like: PoseSequence) -> PoseSequence:
                 origin=table.origin[rows],
                 appearance=table.appearance[rows] if table.appearance.shape[1] else None,
             ),
-            frame.name,
         )
         for frame, rows in zip(like.frames, _slices(table), strict=True)
     ]
@@ -208,11 +204,9 @@ def write_results(folder: Path, result: Retracked, *, report: dict[str, Any]) ->
     )
     document = PoseTrack2018Writer(folder / "poses.json", video=sequence.video, skeleton=sequence.skeleton)
     try:
-        cuts = set(sequence.cuts)
         for frame, rows in zip(sequence.frames, _slices(table), strict=True):
             raw_xy = table.raw_xy[rows] if smoothed else None
-            cut = frame.index in cuts
-            parquet.add(frame.index, frame.seconds, frame.poses, frame.name, raw_xy=raw_xy, cut=cut)
+            parquet.add(frame.index, frame.seconds, frame.poses, frame.name, raw_xy=raw_xy, cut=frame.cut)
             document.add(frame.index, frame.name, frame.poses)
     except BaseException:
         parquet.abort()

@@ -15,6 +15,7 @@ import json
 import zlib
 from array import array
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -270,15 +271,15 @@ def read_sequence(path: Path) -> PoseSequence:
         names = json.loads(metadata.get(b"names", b"[]")) or [None] * len(index)
         width, height = int(metadata[b"width"]), int(metadata[b"height"])
         every = max(1, int(metadata.get(b"every", b"1")))
-        cuts = tuple(map(int, json.loads(metadata.get(b"cuts", b"[]"))))
+        cuts = set(json.loads(metadata.get(b"cuts", b"[]")))
         frames = {
-            number: PosedFrame(number, time, Poses.empty(len(skeleton.joints)), name)
+            number: PosedFrame(number, time, Poses.empty(len(skeleton.joints)), name, number in cuts)
             for number, time, name in zip(index, seconds, names, strict=True)
         }
     except (KeyError, ValueError, zlib.error) as error:
         raise InputError(f"{path} does not tell its frames: broken, or written by another program ({error})") from None
     for number, time, poses in read(path):
-        frames[number] = PosedFrame(number, time, poses, frames[number].name if number in frames else None)
+        frames[number] = replace(frames.get(number, PosedFrame(number, time, poses)), seconds=time, poses=poses)
     return PoseSequence(
         video=metadata.get(b"video", b"").decode(),
         skeleton=skeleton,
@@ -286,7 +287,6 @@ def read_sequence(path: Path) -> PoseSequence:
         height=height,
         frames=[frames[number] for number in sorted(frames)],
         every=every,
-        cuts=cuts,
         is_stretch=b"is_stretch" in metadata,
     )
 
@@ -307,9 +307,8 @@ def write_sequence(path: Path, sequence: PoseSequence) -> None:
         every=sequence.every,
         is_stretch=sequence.is_stretch,
     )
-    cuts = set(sequence.cuts)
     for frame in sequence.frames:
-        writer.add(frame.index, frame.seconds, frame.poses, frame.name, cut=frame.index in cuts)
+        writer.add(frame.index, frame.seconds, frame.poses, frame.name, cut=frame.cut)
     writer.close()
 
 

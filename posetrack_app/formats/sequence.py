@@ -26,6 +26,9 @@ class PosedFrame:
     name: str | None = None
     """File name of the picture where the input was a folder of pictures, else None."""
 
+    cut: bool = False
+    """Whether it begins a new shot."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PoseSequence:
@@ -48,9 +51,6 @@ class PoseSequence:
 
     every: int = 1
     """The network saw every so-manieth frame, and the first and last of each shot."""
-
-    cuts: tuple[int, ...] = ()
-    """Indices of the frames that begin new shots."""
 
     is_stretch: bool = False
     """Whether the frames are those of a part of the video only; indices and times are those of the whole."""

@@ -104,7 +104,6 @@ def make_page(folder: Path, *, out: Path, video: Path | None = None) -> Page:
     if (folder / "retrack.json").is_file() and _is_older(table, folder.parent / table.name):
         notes.append(f"these poses are older than the run beside them: retrack {folder.parent} again")
     doubts = _doubts(folder / "doubts.json", sequence)
-    cuts = set(sequence.cuts)
     tracks = [track for track in packed.tracks if track >= 0]
     spare = range(max(tracks, default=-1) + 1, max(tracks, default=-1) + 1 + _SPARE_COLOURS)
     content = {
@@ -118,7 +117,7 @@ def make_page(folder: Path, *, out: Path, video: Path | None = None) -> Page:
         "colours": {str(track): _hex(track) for track in (-1, *tracks, *spare)},
         "skeleton": _skeleton(sequence.skeleton),
         "doubts": doubts,
-        "cuts": [place for place, frame in enumerate(sequence.frames) if frame.index in cuts],
+        "cuts": [place for place, frame in enumerate(sequence.frames) if frame.cut],
         "media": media,
         "command": f"python -m posetrack_app retrack {shlex.quote(folder.name or '.')} --keep-tracks --edits edits.txt",
         "poses": packed.text,
