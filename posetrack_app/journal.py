@@ -218,7 +218,7 @@ def key_of(source: Source, *, settings: Settings, network: dict[str, Any]) -> di
         "image rate": settings.input.image_rate,
         "network": {name: value for name, value in network.items() if name != "batch"},  # which decides nothing
         "every": settings.network.every,
-        "stretch": [settings.input.start, settings.input.end],
+        "--from": f"{settings.input.start:.15g}",  # frames that were seen serve whatever the end is
         "grouping": asdict(settings.grouping),
         "versions": {name: value for name, value in versions().items() if name != "platform"},
     }

@@ -170,9 +170,9 @@ def test_the_key_changes_with_what_decides_and_with_nothing_else(tmp_path: Path)
     os.utime(path, ns=(1, 1))
     first = key(path)
     assert first is not None
-    for same in ("tracker.death_seconds=9", "render.style=black", "video.enabled=false", "input.queue_frames=3"):
+    for same in ("tracker.death_seconds=9", "video.enabled=false", "input.queue_frames=3", "input.end=9"):
         assert key(path, same) == first
-    for other in ("network.every=2", "grouping.min_joints=5", "input.image_rate=9"):
+    for other in ("network.every=2", "grouping.min_joints=5", "input.image_rate=9", "input.start=3"):
         assert key(path, other) != first
     assert key(path, short_side=320) != first
     os.utime(path, ns=(1, 2))

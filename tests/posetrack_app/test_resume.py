@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,22 @@ def run(
     settings = override(Settings(), list(assignments))
     tell = (lines if lines is not None else []).append
     return pipeline.run(source, out, settings=settings, estimator=estimator, tell=tell), estimator.seen
+
+
+def break_off(clip: Path, out: Path, assignments: Sequence[str], after: int) -> list[int]:
+    """Interrupt a run that has done so many frames; gives those that the network was shown."""
+    (source,) = expand_inputs([str(clip)])
+    estimator: Any = WalkingEstimator()
+    steps = iter(range(FRAMES))
+
+    def progress() -> None:
+        if next(steps) == after:
+            raise KeyboardInterrupt
+
+    settings = override(Settings(), list(assignments))
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.run(source, out, settings=settings, estimator=estimator, opened=lambda info: progress)
+    return estimator.seen
 
 
 def _slow(clip: Path, out: Path, assignments: Sequence[str]) -> None:
@@ -208,9 +225,10 @@ def test_two_runs_at_one_go_are_the_same(clip: Path, whole: dict[str, bytes], wh
     assert same_film(tmp_path / "out", whole_run)
 
 
+@pytest.mark.parametrize("stretch", [[], ["input.start=0.2", "input.end=2.2"]])
 @pytest.mark.parametrize("every", [1, 3])
-def test_killed_at_random(every: int, clip: Path, forks: Forks, tmp_path: Path) -> None:
-    assignments = [f"network.every={every}"]
+def test_killed_at_random(every: int, stretch: list[str], clip: Path, forks: Forks, tmp_path: Path) -> None:
+    assignments = [f"network.every={every}", *stretch]
     run(clip, tmp_path / "whole", assignments=assignments)
     out, delays, kills = tmp_path / "out", [], 0
     for attempt in range(6):
@@ -290,19 +308,58 @@ def test_other_settings_of_the_tracker_go_on_and_of_the_network_begin_anew(
 
 
 def test_a_clean_interruption_goes_on_too(clip: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
-    (source,) = expand_inputs([str(clip)])
-    estimator: Any = WalkingEstimator()
-    steps = iter(range(FRAMES))
-
-    def progress() -> None:
-        if next(steps) == 30:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        pipeline.run(source, tmp_path, settings=Settings(), estimator=estimator, opened=lambda info: progress)
+    shown = break_off(clip, tmp_path, [], 30)
     _, seen = run(clip, tmp_path)
-    assert seen == list(range(estimator.seen[-1] + 1, FRAMES))
+    assert seen == list(range(shown[-1] + 1, FRAMES))
     assert contents(tmp_path) == whole
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Shots that begin at frames 25 and 58, and a flash at 40 and 41 that is none, unless the film ends there."""
+    path = tmp_path_factory.mktemp("clips") / "film.mp4"
+    places = [
+        np.random.default_rng(shot).integers(60 * shot, 60 * shot + 60, (15, 22, 3), dtype=np.uint8).repeat(8, 0)
+        for shot in range(4)
+    ]
+    with VideoWriter(path, width=176, height=120, rate=Fraction(25)) as writer:
+        for index in range(FRAMES):
+            shot = 3 if index in (40, 41) else sum(index >= cut for cut in (25, 58))
+            writer.write(places[shot].repeat(8, 1), index / 25)
+    return path
+
+
+@pytest.mark.parametrize("every", [1, 3, 7])
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (["input.start=0.2", "input.end=1.68"], ["input.start=0.2"]),
+        (["input.start=0.2", "input.end=1.6"], ["input.start=0.2", "input.end=1.2"]),
+        (["input.cuts=false"], ["input.cuts=true"]),
+        (["input.cuts=true"], ["input.cuts=false"]),
+    ],
+)
+def test_with_another_end_or_other_cuts_it_goes_on_to_what_a_fresh_run_gives(
+    every: int, before: list[str], now: list[str], film: Path, tmp_path: Path
+) -> None:
+    """Frames that the network sees only in one of the two, as the first and last of shots, are no obstacle."""
+    out, lines, assignments = tmp_path / "out", list[str](), [*now, f"network.every={every}"]
+    shown = break_off(film, out, [*before, f"network.every={every}"], 32)
+    report, seen = run(film, out, assignments=assignments, lines=lines)
+    assert "goes on" in lines[0]
+    _, all_of_them = run(film, tmp_path / "whole", assignments=assignments)
+    assert contents(out) == contents(tmp_path / "whole")
+    known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(shown, all_of_them, strict=False)))
+    assert report.frames_resumed == known > 0
+    assert seen == all_of_them[known:]
+
+
+def test_another_beginning_begins_anew_and_is_said_as_it_was_asked_for(film: Path, tmp_path: Path) -> None:
+    lines = list[str]()
+    break_off(film, tmp_path / "out", ["input.start=0.2", "input.end=1.6"], 20)
+    report, _ = run(film, tmp_path / "out", lines=lines)
+    assert lines[0].endswith("begins anew: --from was 0.2, and is 0")
+    assert report.frames_resumed == 0
 
 
 def test_the_command_goes_on_unasked_only_where_a_run_was_broken_off(clip: Path, tmp_path: Path) -> None:
