@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -26,10 +27,13 @@ from posetrack_app.report import versions
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import Source
 
-__all__ = ["NAME", "SEGMENT_SECONDS", "Journal", "file_key", "forget", "key_of", "unfinished"]
+__all__ = ["NAME", "SEGMENT_SECONDS", "WRITER", "Journal", "file_key", "forget", "key_of", "unfinished"]
 
 NAME = "seen.partial"
 """Name of the folder, beside the results of the run."""
+
+WRITER = "writer.json"
+"""File in it that tells which process writes there, or did last."""
 
 SEGMENT_SECONDS = 10.0
 """Work that is lost at most when a run is killed."""
@@ -165,12 +169,14 @@ class Journal:
             with suppress(OSError, ValueError):
                 before = json.loads(notes.read_text(encoding="utf-8"))
             self.anew_because = _difference(before, key)
-            if not self.anew_because:
-                self._segments.extend(sorted(folder.glob("*.npz")))
-                return
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
-        _write(notes, json.dumps(key, indent=2).encode())
+            if self.anew_because:
+                shutil.rmtree(folder)
+        if folder.is_dir():
+            self._segments.extend(sorted(folder.glob("*.npz")))
+        else:
+            folder.mkdir(parents=True)
+            _write(notes, json.dumps(key, indent=2).encode())
+        _write(folder / WRITER, json.dumps({"host": socket.gethostname(), "process": os.getpid()}).encode())
 
     def _next_segment(self) -> bool:
         """Read the next segment, if there is one; where it is damaged, those after it are of no use either."""

@@ -336,7 +336,7 @@ def _look(folder: Path, shown: str | None) -> Outcome | None:
 
 def _sign_of_one(folder: Path) -> Sign | None:
     """How a run of this input alone stands that is not complete; None where there is none."""
-    from posetrack_app.journal import NAME
+    from posetrack_app.journal import NAME, WRITER
 
     report = partial_of(folder / "run.json")
     told, ended = _json(report) or {}, _written(report)
@@ -346,12 +346,13 @@ def _sign_of_one(folder: Path) -> Sign | None:
         state="interrupted",
         frames=told.get("frames_written", 0),
         frames_expected=read.get("frames_expected"),
-        host="",  # it is not told
         updated=ended,
     )
     kept = sorted((folder / NAME).glob("*"))
     if kept and (seen := max(map(_written, kept))) > ended:  # it was killed, or goes on
-        return replace(sign, state="running", frames=_frames_seen(kept), updated=seen)
+        writer = _json(folder / NAME / WRITER) or {}
+        by = {"host": writer.get("host", ""), "process": writer.get("process", 0)}  # not told: the age alone decides
+        return replace(sign, state="running", frames=_frames_seen(kept), updated=seen, **by)
     return sign if ended else None
 
 
@@ -362,7 +363,7 @@ def _frames_seen(kept: Sequence[Path]) -> int:
     segments = [path for path in kept if path.suffix == ".npz"]
     try:
         with np.load(segments[-1]) as segment:
-            return int(segment["index"][-1]) + 1
+            return int(segment["index"][-1]) + 1 - int(segments[0].stem)  # a stretch does not begin at frame 0
     except Exception:  # a damaged file fails in many ways
         return 0
 

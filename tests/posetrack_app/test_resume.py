@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
@@ -28,6 +28,7 @@ from models.skeleton import COCO17, Skeleton
 from posetrack_app import journal, pipeline
 from posetrack_app.cli import app
 from posetrack_app.config import Settings, override
+from posetrack_app.jobs.ledger import survey
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import VideoWriter, expand_inputs
 
@@ -54,6 +55,10 @@ class WalkingEstimator:
 
     def describe(self) -> dict[str, Any]:
         return {"weights": "walking"}
+
+    def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
+        found = self.estimate(frames)
+        return lambda: found
 
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
         time.sleep(self.slow_seconds * len(frames))
@@ -94,7 +99,7 @@ def run(
 
 
 def break_off(clip: Path, out: Path, assignments: Sequence[str], after: int) -> list[int]:
-    """Interrupt a run that has done so many frames; gives those that the network was shown."""
+    """Interrupt a run that has done so many frames; gives those that are kept."""
     (source,) = expand_inputs([str(clip)])
     estimator: Any = WalkingEstimator()
     steps = iter(range(FRAMES))
@@ -106,7 +111,7 @@ def break_off(clip: Path, out: Path, assignments: Sequence[str], after: int) -> 
     settings = override(Settings(), list(assignments))
     with pytest.raises(KeyboardInterrupt):
         pipeline.run(source, out, settings=settings, estimator=estimator, opened=lambda info: progress)
-    return estimator.seen
+    return [index for path in sorted((out / journal.NAME).glob("*.npz")) for index in np.load(path)["index"].tolist()]
 
 
 def _slow(clip: Path, out: Path, assignments: Sequence[str]) -> None:
@@ -280,8 +285,10 @@ def test_the_network_is_not_shown_again_what_it_saw(
     clip: Path, forks: Forks, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
     out, lines = tmp_path / "out", list[str]()
-    forks.start("dies", clip, out, (2 * 9, 4))  # key.json and eight batches of four frames are renamed before
+    forks.start("dies", clip, out, (2 * 10, 4))  # before, key.json, writer.json and eight batches of four are renamed
     assert forks.end() == 9
+    (left,) = survey(tmp_path)
+    assert (left.state, left.frames) == ("stopped", 32)
     report, seen = run(clip, out, lines=lines)
     assert seen == list(range(32, FRAMES))
     assert (report.frames_resumed, report.frames_estimated, report.frames_written) == (32, FRAMES, FRAMES)
@@ -298,7 +305,7 @@ def test_other_settings_of_the_tracker_go_on_and_of_the_network_begin_anew(
         ("network", "network.every=2", False),
     ]:
         out, lines = tmp_path / name, list[str]()
-        forks.start("dies", clip, out, (2 * 9, 4))
+        forks.start("dies", clip, out, (2 * 10, 4))
         assert forks.end() == 9
         _, seen = run(clip, out, assignments=[assignment], lines=lines)
         assert seen[0] == (32 if goes_on else 0)
@@ -308,9 +315,9 @@ def test_other_settings_of_the_tracker_go_on_and_of_the_network_begin_anew(
 
 
 def test_a_clean_interruption_goes_on_too(clip: Path, whole: dict[str, bytes], tmp_path: Path) -> None:
-    shown = break_off(clip, tmp_path, [], 30)
+    kept = break_off(clip, tmp_path, [], 30)
     _, seen = run(clip, tmp_path)
-    assert seen == list(range(shown[-1] + 1, FRAMES))
+    assert seen == list(range(kept[-1] + 1, FRAMES))
     assert contents(tmp_path) == whole
 
 
@@ -344,12 +351,12 @@ def test_with_another_end_or_other_cuts_it_goes_on_to_what_a_fresh_run_gives(
 ) -> None:
     """Frames that the network sees only in one of the two, as the first and last of shots, are no obstacle."""
     out, lines, assignments = tmp_path / "out", list[str](), [*now, f"network.every={every}"]
-    shown = break_off(film, out, [*before, f"network.every={every}"], 32)
+    kept = break_off(film, out, [*before, f"network.every={every}"], 32)
     report, seen = run(film, out, assignments=assignments, lines=lines)
     assert "goes on" in lines[0]
     _, all_of_them = run(film, tmp_path / "whole", assignments=assignments)
     assert contents(out) == contents(tmp_path / "whole")
-    known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(shown, all_of_them, strict=False)))
+    known = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(kept, all_of_them, strict=False)))
     assert report.frames_resumed == known > 0
     assert seen == all_of_them[known:]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -177,7 +178,7 @@ def test_of_a_run_of_one_input_alone_is_told_what_it_left(tmp_path: Path) -> Non
     folder, seen = tmp_path / "clip", tmp_path / "clip" / "seen.partial"
     seen.mkdir(parents=True)
     (seen / "key.json").write_text("{}")
-    for first, last in ((0, 4), (5, 7)):
+    for first, last in ((50, 54), (55, 57)):  # of a stretch
         np.savez(seen / f"{first:09d}.npz", index=np.arange(first, last + 1))
 
     def told(seconds_ago: float, *paths: Path) -> tuple[str, str, int, int | None]:
@@ -192,8 +193,15 @@ def test_of_a_run_of_one_input_alone_is_told_what_it_left(tmp_path: Path) -> Non
     report = {"input": {"location": "videos/clip.mp4", "frames_expected": 30}, "frames_written": 6}
     (folder / "run.partial.json").write_text(json.dumps(report))
     assert told(100, folder / "run.partial.json") == ("videos/clip.mp4", "interrupted", 6, 30)
-    (seen / "000000008.npz").write_text("damaged")  # it goes on
+    (seen / "000000058.npz").write_text("damaged")  # it goes on
     assert told(0) == ("videos/clip.mp4", "running", 0, 30)
+    for host, process, state in [
+        (socket.gethostname(), os.getpid(), "running"),
+        (socket.gethostname(), gone_process(), "stopped"),
+        ("another", gone_process(), "running"),
+    ]:
+        (seen / "writer.json").write_text(json.dumps({"host": host, "process": process}))
+        assert told(0) == ("videos/clip.mp4", state, 0, 30)
     finish(job(tmp_path))
     assert survey(tmp_path)[0].state == "done"
 
