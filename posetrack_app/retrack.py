@@ -265,7 +265,8 @@ def _tracked(table: TrackTable, settings: Settings, sequence: PoseSequence) -> T
     seen_too = {0, len(table.times) - 1, *cuts, *(cut - 1 for cut in cuts)}  # first and last frames of shots
     for position, (seconds, rows) in enumerate(zip(table.times.tolist(), _slices(table), strict=True)):
         people.wait(position, seconds, None)
-        if sequence.frames[position].index % sequence.every and position not in seen_too:
+        nobody = rows.start == rows.stop  # who was observed is in a frame that the network saw
+        if nobody and sequence.frames[position].index % sequence.every and position not in seen_too:
             continue
         done = tracker.update(
             index=position,

@@ -1,30 +1,30 @@
 """Poses as CSV: the columns of the Parquet table, one row a joint, in pixels with (0, 0) a pixel's centre.
 
 CSV has no place for the size of the picture, nor for frames without people: those between others come back, with
-times between theirs, those after the last do not.
+times between theirs, those after the last do not. That the film is cut is told by the people behind the cut.
 
-Letters: R rows, K joints.
+Letters: N persons of all frames, K joints.
 """
 
 from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from models.skeleton import SKELETONS, Skeleton
-from posetrack_app.errors import InputError, OutputError
+from posetrack_app.errors import InputError
 from posetrack_app.formats.assembly import MAX_FRAMES
 from posetrack_app.formats.saving import saving
 from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.types import Origin, Poses
 
-__all__ = ["COLUMNS", "convert", "read", "write"]
+__all__ = ["COLUMNS", "read", "write"]
 
 COLUMNS = {
     "frame": pa.int64(),
@@ -39,7 +39,12 @@ COLUMNS = {
 }
 """Columns and their types; a file that is read may have others beside them."""
 
-_RAW = ("raw_x", "raw_y")
+_OF_VIDEO = {"shot": pa.int64(), "every": pa.int64()}
+"""Columns for `PosedFrame.cut` and `PoseSequence.every`, where they tell something: the frame that begins the shot, 0
+for the first one, and a number that is the same in all rows."""
+
+_RAW = {"raw_x": pa.float32(), "raw_y": pa.float32()}
+
 _ORIGINS = {origin.name.lower(): int(origin) for origin in Origin}
 
 # Positions and scores are below this, so that float32 has a number for them; NaN is refused by the same comparison.
@@ -55,24 +60,38 @@ def read(path: Path, *, rate: float = 25.0) -> PoseSequence:
     Raises:
         InputError: no such file, or not of this form; names the row and the column.
     """
-    options = pa.csv.ConvertOptions(column_types=COLUMNS, include_columns=list(COLUMNS), null_values=[""])
+    kinds = COLUMNS | _OF_VIDEO
+    options = pa.csv.ConvertOptions(column_types=kinds, null_values=[""])
     try:
         table = pa.csv.read_csv(path, convert_options=options)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist") from None
     except (OSError, pa.ArrowException) as error:
-        wrong = _wrong_cell(path) or str(error).splitlines()[0]
-        raise InputError(f"{path} is no CSV of poses of ours: {wrong}") from None
+        reason = _wrong_cell(path) or str(error).splitlines()[0]
+        raise InputError(f"{path} is no CSV of poses of ours: {reason}") from None
+    given = dict(zip(table.column_names, table.columns, strict=True))
     for name in COLUMNS:
-        if table[name].null_count:
-            row = int(np.flatnonzero(table[name].is_null().to_numpy())[0])
+        if name not in given:
+            raise InputError(f"{path} is no CSV of poses of ours: it lacks the column `{name}`")
+    columns: dict[str, npt.NDArray[Any]] = {
+        "shot": np.zeros(len(table), dtype=np.int64),
+        "every": np.ones(len(table), dtype=np.int64),
+    }
+    for name in [name for name in kinds if name in given]:
+        if given[name].null_count:
+            row = int(np.flatnonzero(given[name].is_null().to_numpy())[0])
             raise InputError(f"{path}: row {row + 1} has no `{name}`")
-    columns = {name: table[name].to_numpy() for name in COLUMNS}
+        columns[name] = given[name].to_numpy()
     skeleton = _skeleton(columns["joint"], path)
     poses = _poses(columns, len(skeleton.joints), path)
     per_person = slice(None, None, len(skeleton.joints))
-    frame, seconds = columns["frame"][per_person], columns["seconds"][per_person]
-    for name, wrong in (("frame", (frame < 0) | (frame >= MAX_FRAMES)), ("seconds", ~np.isfinite(seconds))):
+    frame, seconds, shot, every = (columns[name][per_person] for name in ("frame", "seconds", *_OF_VIDEO))
+    for name, wrong in (
+        ("frame", (frame < 0) | (frame >= MAX_FRAMES)),
+        ("seconds", ~np.isfinite(seconds)),
+        ("shot", (shot < 0) | (shot > frame)),
+        ("every", every < 1),
+    ):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0]) * len(skeleton.joints)
             raise InputError(f"{path}: row {row + 1}: `{name}` {columns[name][row]} is out of range")
@@ -80,87 +99,76 @@ def read(path: Path, *, rate: float = 25.0) -> PoseSequence:
     frame, seconds, poses = frame[order], seconds[order], poses[order]
     total = int(frame[-1]) + 1 if len(frame) else 0
     times = _times(frame, seconds, total, rate)
-    edges = np.searchsorted(frame, np.arange(total + 1)).tolist()
+    edges, cuts = np.searchsorted(frame, np.arange(total + 1)).tolist(), {*shot.tolist()} - {0}
     frames = [
-        PosedFrame(index=index, seconds=float(times[index]), poses=poses[edges[index] : edges[index + 1]])
+        PosedFrame(index, float(times[index]), poses[edges[index] : edges[index + 1]], cut=index in cuts)
         for index in range(total)
     ]
-    every = _every(frame, poses.origin)
-    return PoseSequence(video=path.stem, skeleton=skeleton, width=0, height=0, frames=frames, every=every)
+    return PoseSequence(path.stem, skeleton, 0, 0, frames, every=int(every.max(initial=1)))
 
 
-def _every(frame: npt.NDArray[np.int64], origin: npt.NDArray[np.uint8]) -> int:
-    """Every so-manieth frame was seen by the network, as far as people (N,) tell: those in between are interpolated.
-
-    Of the last frame nothing follows: the network always sees it. It also sees the first frame of a stretch, and those
-    on both sides of a cut: a table with such frames is taken for one of which the network saw every frame.
-    """
-    if not (origin == Origin.INTERPOLATED).any():
-        return 1
-    seen = frame[(origin == Origin.OBSERVED) & (frame < frame[-1])]
-    return max(1, int(np.gcd.reduce(seen))) if len(seen) else 1
-
-
-def write(path: Path, sequence: PoseSequence) -> None:
+def write(path: Path, sequence: PoseSequence, *, raw_xy: npt.NDArray[np.float32] | None = None) -> None:
     """Write the people of a video.
 
+    Args:
+        path: The file.
+        sequence: The people.
+        raw_xy: (N, K, 2), their places before smoothing, NaN where there are none; None: of nobody.
+
     Raises:
         OutputError: the file cannot be written.
     """
-    schema = pa.schema(list(COLUMNS.items()))
+    if raw_xy is not None and np.isnan(raw_xy).all():
+        raw_xy = None
+    cuts = np.array([frame.index for frame in sequence.frames if frame.cut], dtype=np.int64)
+    told = {"shot": len(cuts) > 0, "every": sequence.every > 1} | dict.fromkeys(_RAW, raw_xy is not None)
+    schema = pa.schema([(name, kind) for name, kind in (COLUMNS | _RAW | _OF_VIDEO).items() if told.get(name, True)])
+    inhabited, start = (frame for frame in sequence.frames if len(frame.poses)), 0
     with saving(path) as partial, pa.csv.CSVWriter(partial, schema, write_options=_OPTIONS) as file:
-        inhabited = (frame for frame in sequence.frames if len(frame.poses))
         while block := list(islice(inhabited, _FRAMES_A_BLOCK)):
-            file.write_table(_rows(block, sequence.skeleton, schema))
+            columns = _columns(block, sequence.skeleton)
+            columns["shot"] = np.append(0, cuts)[np.searchsorted(cuts, columns["frame"], side="right")]
+            columns["every"] = np.full(len(columns["frame"]), sequence.every)
+            if raw_xy is not None:
+                stop = start + sum(len(frame.poses) for frame in block)
+                columns["raw_x"], columns["raw_y"] = raw_xy[start:stop].reshape(-1, 2).T
+                start = stop
+            arrays = [pa.array(columns[name], from_pandas=True) for name in schema.names]  # NaN is an empty cell
+            file.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 
-def convert(path: Path, table: Path) -> None:
-    """Write a Parquet table of ours: the columns of `COLUMNS`, and the places before smoothing where it has them.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    try:
-        with saving(path) as partial, pq.ParquetFile(table) as source:
-            kinds = COLUMNS | {name: pa.float32() for name in _RAW if name in source.schema_arrow.names}
-            schema = pa.schema(list(kinds.items()))
-            with pa.csv.CSVWriter(partial, schema, write_options=_OPTIONS) as file:
-                for group in range(source.num_row_groups):
-                    file.write_table(source.read_row_group(group, columns=list(kinds)).select(list(kinds)).cast(schema))
-    except pa.ArrowException as error:
-        raise OutputError(f"cannot write {path}: {str(error).splitlines()[0]}") from None
-
-
-def _rows(frames: list[PosedFrame], skeleton: Skeleton, schema: pa.Schema) -> pa.Table:
+def _columns(frames: list[PosedFrame], skeleton: Skeleton) -> dict[str, npt.NDArray[Any]]:
+    """The columns of `COLUMNS`, a row a joint."""
     K, people = len(skeleton.joints), [frame.poses for frame in frames]
     rows = np.array([len(poses) * K for poses in people])
     xy = np.concatenate([poses.xy for poses in people]).reshape(-1, 2)
     origins = np.array([origin.name.lower() for origin in Origin])
-    columns = [
-        np.repeat(np.array([frame.index for frame in frames]), rows),
-        np.repeat(np.array([frame.seconds for frame in frames]), rows),
-        np.repeat(np.concatenate([poses.track_id for poses in people]), K),
-        np.repeat(np.concatenate([poses.score for poses in people]), K),
-        np.tile(np.array(skeleton.joints), int(rows.sum()) // K),
-        xy[:, 0],
-        xy[:, 1],
-        np.concatenate([poses.joint_score for poses in people]).ravel(),
-        np.repeat(origins[np.concatenate([poses.origin for poses in people])], K),
-    ]
-    return pa.Table.from_arrays([pa.array(column) for column in columns], schema=schema)
+    return {
+        "frame": np.repeat(np.array([frame.index for frame in frames]), rows),
+        "seconds": np.repeat(np.array([frame.seconds for frame in frames]), rows),
+        "track": np.repeat(np.concatenate([poses.track_id for poses in people]), K),
+        "person_score": np.repeat(np.concatenate([poses.score for poses in people]), K),
+        "joint": np.tile(np.array(skeleton.joints), int(rows.sum()) // K),
+        "x": xy[:, 0],
+        "y": xy[:, 1],
+        "score": np.concatenate([poses.joint_score for poses in people]).ravel(),
+        "origin": np.repeat(origins[np.concatenate([poses.origin for poses in people])], K),
+    }
 
 
 def _wrong_cell(path: Path) -> str | None:
     """The first cell that is no number where one is due; pyarrow tells its column alone."""
-    columns = {name: kind for name, kind in COLUMNS.items() if kind != pa.string()}
-    as_text = pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=list(columns))
+    columns = {name: kind for name, kind in (COLUMNS | _OF_VIDEO).items() if kind != pa.string()}
+    as_text = pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
     try:
         table = pa.csv.read_csv(path, convert_options=as_text)
     except (OSError, pa.ArrowException):
         return None
-    for name, kind in columns.items():
-        convert = int if pa.types.is_integer(kind) else float
-        for row, text in enumerate(table[name].to_pylist(), start=1):
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        if name not in columns:
+            continue
+        convert = int if pa.types.is_integer(columns[name]) else float
+        for row, text in enumerate(values.to_pylist(), start=1):
             try:
                 convert(text)
             except ValueError:
@@ -185,7 +193,7 @@ def _skeleton(joint: npt.NDArray[np.object_], path: Path) -> Skeleton:
     raise InputError(f"{path}: the names in `joint` are not those of {' or '.join(SKELETONS)}")
 
 
-def _poses(columns: dict[str, npt.NDArray[np.generic]], K: int, path: Path) -> Poses:
+def _poses(columns: dict[str, npt.NDArray[Any]], K: int, path: Path) -> Poses:
     """All people of the file, in its order."""
     for name in ("x", "y", "score", "person_score"):
         values = columns[name].astype(np.float64)

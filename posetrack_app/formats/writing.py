@@ -95,7 +95,7 @@ def write_poses(
     partial = (partial_of if writer.pattern is None else partial_folder_of)(path)
     with _whole(path, partial):
         if form == "csv" and table is not None:
-            csv_table.convert(path, table)
+            csv_table.write(path, sequence, raw_xy=parquet.read_raw(table))
         elif form == "parquet" and table is not None:
             with saving(path) as copy:
                 shutil.copyfile(table, copy)

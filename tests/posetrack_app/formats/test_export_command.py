@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +14,6 @@ from models.skeleton import COCO17
 from posetrack_app.appearance import SIZE
 from posetrack_app.cli import app
 from posetrack_app.errors import OutputError, UsageError
-from posetrack_app.formats import csv_table
 from posetrack_app.formats.parquet import ParquetWriter
 from posetrack_app.formats.reading import read_poses
 from posetrack_app.types import Poses
@@ -83,13 +81,6 @@ def test_folders_are_made_and_nothing_is_left_of_what_fails(
     assert [path.name for path in tmp_path.iterdir()] == ["clip"]
     export(run, "--to", form, "--out", tmp_path / "new" / "deep" / "poses")
     assert [path.name for path in (tmp_path / "new" / "deep").iterdir()] == ["poses"]
-
-
-def test_what_arrow_refuses_is_one_line(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(csv_table.COLUMNS, "appearance", pa.string())
-    with pytest.raises(OutputError, match=r"cannot write .*poses\.csv: Invalid UTF8 payload"):
-        export(run, "--to", "csv")
-    assert [path.name for path in run.iterdir()] == ["poses.parquet"]
 
 
 def test_a_folder_that_cannot_be_made(run: Path, tmp_path: Path) -> None:
