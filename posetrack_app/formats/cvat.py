@@ -4,7 +4,8 @@ To import it, make a task of the same video with a skeleton label `person` whose
 then upload the file as "CVAT 1.1". CVAT counts from the corner of the picture, half a pixel from our centres. Every
 frame is a keyframe. A joint that was not found is `outside`, at its last place; a pose that was coasted or interpolated
 is `occluded`. A person who is gone is `outside` until the next keyframe. Scores, times, and people without an identity
-are lost.
+are lost. Frames of a stretch have the numbers of the whole video. Whether any come after its last one is not known, and
+CVAT refuses a keyframe that the video does not have: there, who is in the last frame stays.
 
 What comes out of CVAT is read back, with the frames between keyframes, which it writes too: a track is an identity, and
 a joint that is not `outside` is sure, also an `occluded` one.
@@ -106,13 +107,13 @@ def _whole(element: Element, name: str, path: Path, place: str) -> int:
 
 def _document(sequence: PoseSequence) -> Iterator[str]:
     yield '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n'
-    yield from _meta(sequence)
+    end = sequence.frames[-1].index + 1 if sequence.frames else 0
+    yield from _meta(sequence, end)
     tracks: dict[int, dict[int, Poses]] = {}
     for frame in sequence.frames:
         for n, track in enumerate(frame.poses.track_id.tolist()):
             if track >= 0 and (frame.poses.joint_score[n] > 0).any():
                 tracks.setdefault(track, {})[frame.index] = frame.poses[n : n + 1]
-    end = sequence.frames[-1].index + 1 if sequence.frames else 0
     for track in sorted(tracks):
         yield f'  <track id="{track}" label="{_LABEL}" source="file">\n'
         yield from _skeletons(tracks[track], sequence.skeleton.joints, end)
@@ -120,12 +121,12 @@ def _document(sequence: PoseSequence) -> Iterator[str]:
     yield "</annotations>\n"
 
 
-def _meta(sequence: PoseSequence) -> Iterator[str]:
-    count = len(sequence.frames)
+def _meta(sequence: PoseSequence, end: int) -> Iterator[str]:
+    """What CVAT tells of a task; `end` is how many frames the video has, as far as is known of a stretch."""
     yield "  <meta>\n    <task>\n"
-    yield f"      <name>{escape(sequence.video)}</name>\n      <size>{count}</size>\n"
+    yield f"      <name>{escape(sequence.video)}</name>\n      <size>{end}</size>\n"
     yield "      <mode>interpolation</mode>\n      <overlap>0</overlap>\n      <flipped>False</flipped>\n"
-    yield f"      <start_frame>0</start_frame>\n      <stop_frame>{max(count - 1, 0)}</stop_frame>\n"
+    yield f"      <start_frame>0</start_frame>\n      <stop_frame>{max(end - 1, 0)}</stop_frame>\n"
     yield "      <labels>\n"
     yield f"        <label><name>{_LABEL}</name><type>skeleton</type><attributes></attributes></label>\n"
     for joint in sequence.skeleton.joints:

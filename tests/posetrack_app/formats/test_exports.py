@@ -328,6 +328,18 @@ def test_tracks_come_back_from_cvat(tmp_path: Path) -> None:
         np.testing.assert_allclose(back.poses.xy, frame.poses.xy[order], atol=0.0051)
 
 
+def test_a_stretch_lies_in_the_whole_video_for_cvat(tmp_path: Path) -> None:
+    """CVAT refuses frames beyond `stop_frame`."""
+    film = sequence([0, 1, 2, 0, 3, 2])
+    stretch = replace(film, frames=film.frames[2:5], is_stretch=True)
+    path = written(tmp_path, "cvat", stretch)
+    task = ET.parse(path).getroot().find("meta/task")
+    assert task is not None
+    assert [task.findtext(name) for name in ("size", "start_frame", "stop_frame")] == ["5", "0", "4"]
+    assert {frame for track in cvat_tracks(path).values() for frame in track} == {2, 3, 4}
+    assert [len(frame.poses) for frame in read_poses(path).frames] == [0, 0, 2, 0, 3]
+
+
 def test_names_are_escaped_in_xml(tmp_path: Path) -> None:
     clip = PoseSequence('a <&"> clip', COCO17, 1, 1, sequence([1]).frames)
     assert ET.parse(written(tmp_path, "cvat", clip)).getroot().findtext("meta/task/name") == 'a <&"> clip'
