@@ -71,6 +71,10 @@ CLIPS: dict[str, tuple[Any, float]] = {
         [{"frame_id": 0, "instances": []}, {"frame_id": 1, "instances": [mmpose_person(track_id=3)]}],
         0.5 * np.mean(SCORE),
     ),
+    "mmpose, numbered as by its demos": (
+        [{"frame_id": 1, "instances": []}, {"frame_id": 2, "instances": [mmpose_person(track_id=3)]}],
+        0.5 * np.mean(SCORE),
+    ),
     "mmpose demo": (
         {
             "meta_info": {"dataset_name": "coco", "keypoint_id2name": dict(enumerate(COCO17.joints))},
@@ -105,7 +109,9 @@ def test_a_video_in_a_file(form: str, tmp_path: Path) -> None:
     check(store(tmp_path / "clip.json", content), score)
 
 
-@pytest.mark.parametrize("form", ["coco", "mmpose inferencer", "mmpose, bare", "ultralytics"])
+@pytest.mark.parametrize(
+    "form", ["coco", "mmpose inferencer", "mmpose, numbered as by its demos", "mmpose, bare", "ultralytics"]
+)
 def test_a_frame_a_line(form: str, tmp_path: Path) -> None:
     content, score = CLIPS[form]
     check(lines(tmp_path / "clip.jsonl", content), score)
