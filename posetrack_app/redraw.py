@@ -16,6 +16,11 @@ from posetrack_app.video import Source, VideoInfo, VideoReader, VideoWriter
 
 __all__ = ["Redrawn", "redraw"]
 
+_MUST = "--video must name the video that they were found in"
+
+_SAME_SECONDS = 0.02
+"""Containers round times by up to 5 ms (GIF); films of other rates are farther apart within a second or so."""
+
 
 @dataclass(frozen=True)
 class Redrawn:
@@ -46,7 +51,8 @@ def redraw(
         opened: Called when the video is open; gives the function to call for each finished frame.
 
     Raises:
-        InputError: the video has another size or another number of frames than the poses tell.
+        InputError: the video has another size, another number of frames or, of a stretch, other times than the poses
+            tell.
         OutputError: the video cannot be written.
     """
     saved = {frame.index: frame for frame in sequence.frames}
@@ -57,7 +63,7 @@ def redraw(
         if sequence.width and (sequence.width, sequence.height) != (info.width, info.height):
             raise InputError(
                 f"{source.shown} has frames of {info.width}x{info.height} pixels, the poses are of a video of "
-                f"{sequence.width}x{sequence.height}; --video must name the video that they were found in"
+                f"{sequence.width}x{sequence.height}; {_MUST}"
             )
         progress = opened(info)
         renderer = Renderer(sequence.skeleton, settings.render)
@@ -74,6 +80,7 @@ def redraw(
             encoder=settings.video.encoder,
         ) as writer:
             frames = length = 0
+            shift: float | None = None  # of the clock: a copy of the film may begin at 0
             for frame in reader:
                 if sequence.is_stretch and frame.index == count:
                     break
@@ -83,6 +90,13 @@ def redraw(
                 if frame.index not in saved:
                     raise _other_length(source, f"more than {frame.index}", count)
                 posed = saved[frame.index]
+                shift = frame.pts - posed.seconds if shift is None else shift
+                # A stretch has no length to compare; of pictures, times are what the user says that they are.
+                if sequence.is_stretch and not frame.name and abs(frame.pts - posed.seconds - shift) > _SAME_SECONDS:
+                    raise InputError(
+                        f"{source.shown} shows frame {frame.index} at {frame.pts:.3f} s, where the video of the poses "
+                        f"shows it at {posed.seconds + shift:.3f} s; {_MUST}"
+                    )
                 poses = as_seen(posed.poses) if sequence.every > 1 else posed.poses
                 image = renderer.draw(*scaled(replace(frame, cut=posed.cut), poses, scale))
                 writer.write(image, frame.pts)
@@ -90,11 +104,15 @@ def redraw(
                 progress()
             if length < count:
                 raise _other_length(source, str(length), count)
-        return Redrawn(frames, [*reader.warnings, *writer.warnings])
+        return Redrawn(frames, [*_about_name(sequence, source), *reader.warnings, *writer.warnings])
+
+
+def _about_name(sequence: PoseSequence, source: Source) -> list[str]:
+    """A line where a stretch is drawn onto what may be another film of the same rate."""
+    if not sequence.is_stretch or sequence.video == source.name:
+        return []
+    return [f"the poses are of '{sequence.video}', not '{source.name}': only size and times were compared"]
 
 
 def _other_length(source: Source, frames: str, count: int) -> InputError:
-    return InputError(
-        f"{source.shown} has {frames} frames, the poses are of a video of {count}; "
-        f"--video must name the video that they were found in"
-    )
+    return InputError(f"{source.shown} has {frames} frames, the poses are of a video of {count}; {_MUST}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,7 +24,8 @@ from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.redraw import redraw
 from posetrack_app.retrack import FILES, read_saved, retrack, side_groups, write_results
 from posetrack_app.types import Origin, Poses
-from posetrack_app.video import VideoWriter, expand_inputs
+from posetrack_app.video import Source, VideoReader, VideoWriter, expand_inputs
+from posetrack_app.video.stretch import Stretch
 from trackers.tracker import Tracker
 
 RATE = 25.0
@@ -204,6 +206,58 @@ def test_another_video_is_refused(
     with pytest.raises(InputError) as caught:
         redraw(read_sequence(folder / "poses.parquet"), source, tmp_path / "out.mp4", settings=Settings())
     assert message in str(caught.value)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def timed(path: Path, times: Sequence[float]) -> Source:
+    with VideoWriter(path, width=64, height=48, rate=Fraction(25)) as writer:
+        for seconds in times:
+            writer.write(np.full((48, 64, 3), 60, dtype=np.uint8), seconds)
+    (source,) = expand_inputs([str(path)])
+    return source
+
+
+def copied(path: Path, to: Path) -> Source:
+    """The same pictures in another container, from 0 on."""
+    with av.open(str(path)) as read, av.open(str(to), "w") as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        first: int | None = None
+        for packet in read.demux(read.streams.video[0]):
+            if packet.dts is not None and packet.pts is not None:
+                first = packet.pts if first is None else first
+                packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, stream
+                written.mux(packet)
+    (source,) = expand_inputs([str(to)])
+    return source
+
+
+def stretch_of(source: Source, stretch: Stretch) -> PoseSequence:
+    """What a run over a stretch saves, of nobody."""
+    with VideoReader(source, stretch=stretch) as reader:
+        frames = [PosedFrame(frame.index, frame.pts, Poses.empty(17), frame.name) for frame in reader]
+    return PoseSequence(source.name, COCO17, 64, 48, frames, is_stretch=True)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mov", "mkv", "flv", "ts"])
+def test_a_stretch_is_drawn_onto_copies_of_its_film(kind: str, tmp_path: Path) -> None:
+    steps = np.random.default_rng(0).uniform(0.01, 0.08, 80)
+    source = timed(tmp_path / "film.mp4", (1.5 + np.cumsum(steps)).tolist())
+    sequence = stretch_of(source, Stretch(0.4, 2.2))
+    copy = copied(tmp_path / "film.mp4", tmp_path / f"copy.{kind}")
+    for film_, warnings in [(source, 0), (copy, 1)]:  # which has another name
+        done = redraw(sequence, film_, tmp_path / "out.mp4", settings=Settings())
+        assert done.frames == len(sequence.frames) > 30
+        assert ["'film', not 'copy'" in line for line in done.warnings] == [True] * warnings
+    done = redraw(stretch_of(copy, Stretch(0.4, 2.2)), source, tmp_path / "out.mp4", settings=Settings())
+    assert done.frames == len(sequence.frames)
+
+
+@pytest.mark.parametrize("rate", [24, 30, 50])
+def test_a_stretch_is_not_drawn_onto_a_film_of_other_times(rate: int, tmp_path: Path) -> None:
+    sequence = stretch_of(timed(tmp_path / "film.mp4", [index / 25 for index in range(80)]), Stretch(0.4, 2.2))
+    other = timed(tmp_path / "other.mp4", [index / rate for index in range(80)])
+    with pytest.raises(InputError, match=r"frame \d+ at \d\.\d+ s, where the video of the poses shows it at \d\.\d+ s"):
+        redraw(sequence, other, tmp_path / "out.mp4", settings=Settings())
     assert not (tmp_path / "out.mp4").exists()
 
 
