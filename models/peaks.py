@@ -6,6 +6,7 @@ D tags of a cell (one, or one for each view of the picture that was averaged).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["Peaks", "find_peaks", "highest", "places"]
+__all__ = ["Peaks", "find_peaks", "highest", "pack_peaks", "places", "unpack_peaks"]
 
 _FLOOR = 1e-3
 """Heatmap values below this count as this much where a logarithm is taken."""
@@ -40,7 +41,7 @@ def find_peaks(
     *,
     threshold: float = 0.05,
     max_peaks: int | tuple[int, ...] = 30,
-    valid: Tensor | None = None,
+    valid: Sequence[tuple[int, int]] | None = None,
 ) -> Peaks:
     """Local maxima of each map, refined below the size of a cell, with the tags that lie under them.
 
@@ -49,48 +50,63 @@ def find_peaks(
         tags: (B, D, C, H, W), any floating type.
         threshold: A cell must be higher than this to be a peak.
         max_peaks: The highest so many of each map are kept; one number, or one for each map.
-        valid: (B, 2), width and height in cells of the part of each map that is picture; what lies beyond is
+        valid: B times width and height in cells of the part of each map that is picture; what lies beyond is
             padding, where no peak is looked for. None means all of it.
 
     Returns:
         The peaks, on the host.
     """
-    B, C, H, W = heatmaps.shape
-    limits = torch.as_tensor(max_peaks, device=heatmaps.device).expand(C)
-    heatmaps = heatmaps.float()
-    most = min(int(limits.max()), H * W)
-    score, cell = highest(heatmaps, threshold=threshold, limits=limits[:, None], most=most, valid=valid)
-    longest = int((score > 0).sum(dim=2).max()) if B and C else 0
-    score, cell = score[..., :longest], cell[..., :longest]
+    packed = pack_peaks(heatmaps, tags, threshold=threshold, max_peaks=max_peaks, valid=valid)
+    return unpack_peaks(packed.cpu().numpy())
 
-    xy = places(heatmaps, cell)
+
+def pack_peaks(
+    heatmaps: Tensor,
+    tags: Tensor,
+    *,
+    threshold: float,
+    max_peaks: int | tuple[int, ...],
+    valid: Sequence[tuple[int, int]] | None = None,
+) -> Tensor:
+    """What `find_peaks` finds, where the maps are: (B, C, P, 3 + D) with x, y, score and tags.
+
+    P is the largest of `max_peaks`. Nothing in here waits for a GPU, so that it has work while the host does other.
+    """
+    C, H, W = heatmaps.shape[1:]
+    limits = (max_peaks,) * C if isinstance(max_peaks, int) else max_peaks
+    heatmaps = heatmaps.float()
+    score, cell = highest(heatmaps, threshold=threshold, most=min(max(limits), H * W), valid=valid)
+    for number, limit in enumerate(limits):
+        score[:, number, limit:] = 0
     index = cell[:, None].expand(-1, tags.shape[1], -1, -1)
     under = tags.flatten(3).gather(3, index).movedim(1, -1).float()  # (B, C, P, D)
-    # One copy instead of three; a copy from a GPU waits for it.
-    packed = torch.cat([xy, score[..., None], under], dim=-1).cpu().numpy()
+    return torch.cat([places(heatmaps, cell), score[..., None], under], dim=-1)
+
+
+def unpack_peaks(packed: npt.NDArray[np.float32]) -> Peaks:
+    """Peaks from what `pack_peaks` made, on the host."""
+    score = packed[..., 2]
+    longest = int((score > 0).sum(axis=2).max(initial=0))
+    packed = packed[:, :, :longest]
     return Peaks(xy=packed[..., :2], score=packed[..., 2], tags=packed[..., 3:])
 
 
 def highest(
-    heatmaps: Tensor, *, threshold: float, limits: Tensor, most: int, valid: Tensor | None = None
+    heatmaps: Tensor, *, threshold: float, most: int, valid: Sequence[tuple[int, int]] | None = None
 ) -> tuple[Tensor, Tensor]:
     """Heights of the peaks of each map, falling, 0 beyond the last; and their cells, by number. (B, C, P) each.
 
     Args:
         heatmaps: (B, C, H, W).
         threshold: As of `find_peaks`.
-        limits: (C, 1), how many of each map are kept.
         most: P.
         valid: As of `find_peaks`.
     """
     height = torch.where(_is_peak(heatmaps) & (heatmaps > threshold), heatmaps, 0)
-    if valid is not None:
-        H, W = heatmaps.shape[2:]
-        columns = torch.arange(W, device=heatmaps.device) < valid[:, :1]  # (B, W)
-        rows = torch.arange(H, device=heatmaps.device) < valid[:, 1:]  # (B, H)
-        height = height * (rows[:, None, :, None] & columns[:, None, None, :])
-    score, cell = height.flatten(2).topk(most, dim=2)
-    return torch.where(torch.arange(most, device=score.device) < limits, score, 0), cell
+    for number, (columns, rows) in enumerate(valid or ()):
+        height[number, :, rows:] = 0
+        height[number, :, :, columns:] = 0
+    return height.flatten(2).topk(most, dim=2)
 
 
 def places(heatmaps: Tensor, cell: Tensor) -> Tensor:

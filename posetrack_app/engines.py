@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ __all__ = [
     "TorchEngine",
     "load_network",
     "make_engine",
+    "maps_of",
     "resolve_device",
     "resolve_precision",
 ]
@@ -35,6 +37,12 @@ __all__ = [
 EngineName = Literal["auto", "pytorch", "openvino"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 PrecisionName = Literal["auto", "float32", "bfloat16", "float16"]
+
+OfMaps = Callable[[Tensor, Tensor], Tensor]
+"""From heatmaps and tags to what is wanted of them."""
+
+Wait = Callable[[], npt.NDArray[np.float32]]
+"""Waits for what was begun, and gives it."""
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -45,19 +53,34 @@ class Engine(Protocol):
     config: ClusterNetConfig
     """The network's shape; sides of pictures are multiples of `config.multiple`."""
 
-    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
-        """Maps at a quarter of the pictures' size, on the engine's device and complete.
+    beside: bool
+    """Whether it leaves the processor free while it works."""
+
+    def begin(self, images: npt.NDArray[np.uint8], *, mirror: bool, then: OfMaps) -> Wait:
+        """Start the network on pictures; what it returns waits for the outcome, which comes to the host.
+
+        Where the engine is `beside`, it works meanwhile: the caller can do other things, and begin with other pictures.
+        Else all is done when this returns.
 
         Args:
             images: uint8 (B, H, W, 3), RGB.
             mirror: Average heatmaps with those of the mirrored pictures.
-
-        Returns:
-            Heatmaps (B, C, H/4, W/4), about 0..1, and tags (B, D, C, H/4, W/4); D is 2 with the mirror, else 1.
+            then: Makes of the maps what is wanted, on the engine's device: of heatmaps (B, C, H/4, W/4), about 0..1,
+                and tags (B, D, C, H/4, W/4), where D is 2 with the mirror, else 1.
         """
 
     def describe(self) -> dict[str, str]:
         """Name, device and precision."""
+
+
+def maps_of(engine: Engine, images: npt.NDArray[np.uint8], *, mirror: bool = False) -> tuple[Tensor, Tensor]:
+    """Heatmaps (B, C, H/4, W/4) and tags (B, D, C, H/4, W/4) of pictures, on the host; as of `Engine.begin`."""
+    both = torch.from_numpy(engine.begin(images, mirror=mirror, then=_side_by_side)())
+    return both[:, 0], both[:, 1:]
+
+
+def _side_by_side(heatmaps: Tensor, tags: Tensor) -> Tensor:
+    return torch.cat([heatmaps[:, None], tags], dim=1)
 
 
 def make_engine(name: EngineName, weights: str | Path, *, device: DeviceName, precision: PrecisionName) -> Engine:
@@ -89,17 +112,18 @@ class TorchEngine:
             WeightsError: no such weights, or they are damaged or of another kind.
         """
         self.device, self.precision = device, precision
+        self.beside = device == "cuda"
         network = load_network(weights, device=device)
         self.config = network.config
         self._mirror = torch.as_tensor(_mirrored_maps(self.config), device=device)
         self._network: ClusterNet = network.to(_DTYPES[precision]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
-    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
-        """As `Engine.infer`."""
+    def begin(self, images: npt.NDArray[np.uint8], *, mirror: bool, then: OfMaps) -> Wait:
+        """As `Engine.begin`."""
         host = torch.from_numpy(images)
         if self.device == "cuda":
-            host = host.pin_memory()
+            host = host.pin_memory()  # else the copy waits for what was begun before
         # (B, H, W, 3) seen as (B, 3, H, W) is channels-last already.
         pictures = host.to(self.device, non_blocking=True).permute(0, 3, 1, 2).to(_DTYPES[self.precision])
         if mirror:
@@ -108,9 +132,21 @@ class TorchEngine:
         heatmaps, tags = prediction.heatmaps.float(), prediction.tags.float()[:, None]
         if mirror:
             heatmaps, tags = _averaged(heatmaps, tags, self._mirror)
-        if self.device == "cuda":
-            torch.cuda.current_stream().synchronize()
-        return heatmaps, tags
+        wanted = then(heatmaps, tags)
+        if not self.beside:
+            done: npt.NDArray[np.float32] = wanted.cpu().numpy()
+            return lambda: done
+        arriving = wanted.to("cpu", non_blocking=True)  # into pinned memory
+        # Blocking: who waits for it leaves the processor to others.
+        arrived = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        arrived.record()
+
+        def wait() -> npt.NDArray[np.float32]:
+            arrived.synchronize()
+            there: npt.NDArray[np.float32] = arriving.numpy()
+            return there
+
+        return wait
 
     def describe(self) -> dict[str, str]:
         """As `Engine.describe`."""
@@ -119,6 +155,8 @@ class TorchEngine:
 
 class OpenVINOEngine:
     """The network in OpenVINO, on a processor."""
+
+    beside = False
 
     def __init__(self, weights: str | Path, *, precision: str) -> None:
         """Load weights in a resolved precision.
@@ -133,14 +171,16 @@ class OpenVINOEngine:
         self._mirror = torch.as_tensor(_mirrored_maps(self.config))
         self._network: OpenVINONetwork = OpenVINONetwork(network, precision=precision)
 
-    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
-        """As `Engine.infer`."""
+    def begin(self, images: npt.NDArray[np.uint8], *, mirror: bool, then: OfMaps) -> Wait:
+        """As `Engine.begin`."""
         if mirror:
             images = np.concatenate([images, images[:, :, ::-1]])
         heatmaps, tags = self._network.infer(images)
+        tags = tags[:, None]
         if mirror:
-            return _averaged(heatmaps, tags[:, None], self._mirror)
-        return heatmaps, tags[:, None]
+            heatmaps, tags = _averaged(heatmaps, tags, self._mirror)
+        done: npt.NDArray[np.float32] = then(heatmaps, tags).numpy()
+        return lambda: done
 
     def describe(self) -> dict[str, str]:
         """As `Engine.describe`."""

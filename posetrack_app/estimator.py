@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from models.grouping import GroupingConfig, group
-from models.peaks import find_peaks
+from models.peaks import Peaks, pack_peaks, unpack_peaks
 from posetrack_app.appearance import looks
 from posetrack_app.config import Settings
 from posetrack_app.engines import (
@@ -137,6 +138,8 @@ class PoseEstimator:
         if isinstance(engine, str):
             engine = make_engine(engine, weights, device=device, precision=precision)
         self.engine = engine
+        self.beside = engine.beside
+        """Whether the network works while the processor does other things."""
         self.weights = str(weights)
         self.short_side = short_side
         self.max_long_side = max_long_side or 4 * short_side
@@ -170,7 +173,16 @@ class PoseEstimator:
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
         """The people of each frame, in pixels of the frame, best first; frames may differ in size.
 
-        Where the memory of a GPU does not hold `batch` of them, `batch` becomes smaller, and stays so.
+        Raises:
+            DeviceError: as of `begin`.
+        """
+        return self.begin(frames)()
+
+    def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
+        """Start the network on frames; what it returns waits for it, and gives what `estimate` gives.
+
+        A GPU can work on the next frames while the people of these are put together. Where its memory does not hold
+        `batch` frames, `batch` becomes smaller, and stays so.
 
         Raises:
             DeviceError: it does not hold a single one.
@@ -179,13 +191,13 @@ class PoseEstimator:
         together: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for number, box in enumerate(boxes):
             together[box.canvas].append(number)
-        poses: dict[int, Poses] = {}
+        begun: list[tuple[list[int], Callable[[], list[Poses]]]] = []
         for numbers in together.values():
             while numbers:
                 some, rest = numbers[: self.batch], numbers[self.batch :]
-                found = self._estimated_or_too_many([frames[i].image for i in some], [boxes[i] for i in some])
-                if found is not None:
-                    poses |= zip(some, found, strict=True)
+                people = self._begun_or_too_many([frames[i].image for i in some], [boxes[i] for i in some])
+                if people is not None:
+                    begun.append((some, people))
                     numbers = rest
                 elif len(some) > 1:
                     self.batch = len(some) // 2
@@ -195,7 +207,12 @@ class PoseEstimator:
                         f"the GPU's memory does not hold the network for one picture of {width}x{height}: "
                         f"use a smaller --short-side, or --device cpu"
                     )
-        return [poses[number] for number in range(len(frames))]
+
+        def finish() -> list[Poses]:
+            poses = {number: one for some, people in begun for number, one in zip(some, people(), strict=True)}
+            return [poses[number] for number in range(len(frames))]
+
+        return finish
 
     def describe(self) -> dict[str, Any]:
         """What decides about the results, for reports."""
@@ -219,35 +236,48 @@ class PoseEstimator:
             multiple=self.engine.config.multiple,
         )
 
-    def _estimated_or_too_many(
+    def _begun_or_too_many(
         self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Letterbox]
-    ) -> list[Poses] | None:
-        """People of images whose canvases have one size; None where the GPU's memory does not hold all of them."""
+    ) -> Callable[[], list[Poses]] | None:
+        """As `_begin`; None where the GPU's memory does not hold all of the images."""
         try:
-            return self._estimate(images, boxes)
+            return self._begin(images, boxes)
         except torch.OutOfMemoryError:
             pass  # what the error holds is free only after this block
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None
 
-    def _estimate(self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Letterbox]) -> list[Poses]:
-        """People of images whose canvases have one size."""
+    def _begin(self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Letterbox]) -> Callable[[], list[Poses]]:
+        """Start the network on images whose canvases have one size; what it returns waits, and gives the people."""
         with self._stage("prepare"):
             width, height = boxes[0].canvas
             canvas = np.empty((len(images), height, width, 3), dtype=np.uint8)
             for number, (image, box) in enumerate(zip(images, boxes, strict=True)):
                 box.draw(image, canvas[number])
+
+        def peaks(heatmaps: Tensor, tags: Tensor) -> Tensor:
+            with self._stage("peaks"):
+                return pack_peaks(
+                    heatmaps,
+                    tags,
+                    threshold=self.grouping.peak_threshold,
+                    max_peaks=self._max_peaks,
+                    valid=[box.cells for box in boxes],
+                )
+
         with self._stage("network"):
-            heatmaps, tags = self.engine.infer(canvas, mirror=self.mirror)
-        with self._stage("peaks"):
-            peaks = find_peaks(
-                heatmaps,
-                tags,
-                threshold=self.grouping.peak_threshold,
-                max_peaks=self._max_peaks,
-                valid=torch.tensor([box.cells for box in boxes], device=heatmaps.device),
-            )
+            packed = self.engine.begin(canvas, mirror=self.mirror, then=peaks)
+
+        def finish() -> list[Poses]:
+            with self._stage("network"):
+                found = unpack_peaks(packed())
+            return self._people(found, canvas, boxes)
+
+        return finish
+
+    def _people(self, peaks: Peaks, canvas: npt.NDArray[np.uint8], boxes: Sequence[Letterbox]) -> list[Poses]:
+        """The people of pictures that lie in canvases (B, H, W, 3)."""
         with self._stage("grouping"):
             found = [
                 group(
@@ -276,9 +306,10 @@ class PoseEstimator:
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
-        """Add the time of a block to a stage."""
-        started = time.perf_counter()
+        """Add the time of a block to a stage; that of a stage inside of it counts there alone."""
+        started, elsewhere = time.perf_counter(), sum(self.seconds.values())
         try:
             yield
         finally:
-            self.seconds[name] += time.perf_counter() - started
+            elsewhere = sum(self.seconds.values()) - elsewhere
+            self.seconds[name] += time.perf_counter() - started - elsewhere

@@ -107,7 +107,8 @@ class _Peaks(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         heatmaps, tags = self.maps(pictures)
-        score, cell = highest(heatmaps, threshold=self.threshold, limits=self.limits, most=self.most)
+        score, cell = highest(heatmaps, threshold=self.threshold, most=self.most)
+        score = torch.where(torch.arange(self.most, device=score.device) < self.limits, score, 0)
         xy = places(heatmaps, cell)
         return (xy + 0.5) * _STRIDE - 0.5, score, tags.flatten(2).gather(2, cell)
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,6 +40,8 @@ __all__ = ["RunReport", "run", "versions"]
 Item = TypeVar("Item")
 Progress = Callable[[], None]
 """Called once for each frame that is on its way to the files."""
+Lot = tuple[list[Frame], Callable[[], list[Poses | None]]]
+"""Frames that go through the network together, and what waits for the people of each."""
 
 
 def run(
@@ -103,7 +106,7 @@ def run(
             if settings.input.cuts and watch is None:  # live, frames that were dropped would look like cuts
                 arriving = marked(arriving)
             frames = _chosen(arriving, every)
-            seen = _estimated(frames, estimator, journal, batch, clock)
+            seen = _estimated(frames, estimator, journal, clock, batch=batch, ahead=estimator.beside and watch is None)
             for frame, poses in _tracked(seen, tracker, clock):
                 if watch is not None:
                     status(watch.ready(frame))
@@ -209,35 +212,66 @@ def _chosen(frames: Iterable[Frame], every: int) -> Iterator[tuple[Frame, bool]]
 
 
 def _estimated(
-    chosen: Iterable[tuple[Frame, bool]], estimator: PoseEstimator, journal: Journal, batch: int, clock: Clock
+    chosen: Iterable[tuple[Frame, bool]],
+    estimator: PoseEstimator,
+    journal: Journal,
+    clock: Clock,
+    *,
+    batch: int,
+    ahead: bool,
 ) -> Iterator[tuple[Frame, Poses | None]]:
-    """Each frame with the people that the network sees in it; None where it does not see it."""
-    together: list[Frame] = []
-    waiting: list[tuple[Frame, bool]] = []
+    """Each frame with the people that the network sees in it; None where it does not see it.
 
-    def finished() -> Iterator[tuple[Frame, Poses | None]]:
-        found = estimator.estimate(together) if together else []
-        journal.add(together, found)
-        clock.frames["network"] += len(together)
-        poses = iter(found)
-        yield from ((frame, next(poses) if seen else None) for frame, seen in waiting)
-        together.clear()
-        waiting.clear()
-
+    With `ahead`, the network works on the next frames already while these are grouped and tracked.
+    """
     failures: list[UserError] = []
-    for frame, seen in _until_error(chosen, failures):
-        known = journal.take(frame) if seen else None
-        if known is not None or (not seen and not waiting):
-            yield frame, known
-            continue
-        waiting.append((frame, seen))
-        if seen:
-            together.append(frame)
-        if len(together) == batch:
-            yield from finished()
-    yield from finished()
+    lots = _until_error(_lots(_until_error(chosen, failures), estimator, journal, clock, batch), failures)
+    for frames, people in _one_later(lots) if ahead else lots:
+        yield from zip(frames, people(), strict=True)
     if failures:
         raise failures[0]
+
+
+def _lots(
+    chosen: Iterable[tuple[Frame, bool]], estimator: PoseEstimator, journal: Journal, clock: Clock, batch: int
+) -> Iterator[Lot]:
+    """The frames in lots, each when the network has begun with it."""
+    waiting: list[tuple[Frame, bool]] = []
+
+    def begun() -> Lot:
+        lot = waiting.copy()
+        waiting.clear()
+        together = [frame for frame, seen in lot if seen]
+        people = estimator.begin(together)
+
+        def finish() -> list[Poses | None]:
+            found = people()
+            journal.add(together, found)
+            clock.frames["network"] += len(found)
+            poses = iter(found)
+            return [next(poses) if seen else None for _, seen in lot]
+
+        return [frame for frame, _ in lot], finish
+
+    for frame, seen in chosen:
+        known = journal.take(frame) if seen else None
+        if known is not None or (not seen and not waiting):
+            yield [frame], partial(list, [known])
+            continue
+        waiting.append((frame, seen))
+        if sum(seen for _, seen in waiting) == batch:
+            yield begun()
+    if waiting:
+        yield begun()
+
+
+def _one_later(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each when the next is there."""
+    held: list[Item] = []
+    for item in items:
+        yield from held
+        held = [item]
+    yield from held
 
 
 def _tracked(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from models.grouping import GroupingConfig, group
 from models.peaks import Peaks, find_peaks
 from models.skeleton import COCO17
-from posetrack_app.engines import TorchEngine
+from posetrack_app.engines import TorchEngine, maps_of
 from posetrack_app.estimator import Letterbox
 
 _STANDING = np.array(
@@ -59,7 +59,7 @@ def of_photo(path: Path, engine: TorchEngine) -> Peaks:
     box = Letterbox.fit(width, height, short_side=384, max_long_side=1536, multiple=engine.config.multiple)
     canvas = np.empty((1, box.canvas[1], box.canvas[0], 3), dtype=np.uint8)
     box.draw(image[..., ::-1], canvas[0])
-    return find_peaks(*engine.infer(canvas, mirror=False))
+    return find_peaks(*maps_of(engine, canvas))
 
 
 def measure(peaks: Peaks, *, seconds: float = 1.0) -> tuple[int, int, float]:

@@ -103,7 +103,7 @@ def test_the_highest_are_kept_of_each_map_as_many_as_it_may_have() -> None:
 
 def test_no_peak_in_the_padding() -> None:
     heatmaps = gaussian(20, 10) + gaussian(5, 5)
-    peaks = find_peaks(heatmaps, plain_tags(heatmaps), valid=torch.tensor([[18, 20]]))
+    peaks = find_peaks(heatmaps, plain_tags(heatmaps), valid=[(18, 20)])
     np.testing.assert_allclose(peaks.xy[0, 0], [[5, 5]], atol=0.05)
 
 

@@ -12,7 +12,7 @@ from models import weights
 from models.cluster_net import ClusterNet, ClusterNetConfig
 from models.skeleton import SKELETONS
 from posetrack_app import engines
-from posetrack_app.engines import TorchEngine, resolve_device, resolve_precision
+from posetrack_app.engines import TorchEngine, maps_of, resolve_device, resolve_precision
 from posetrack_app.errors import DeviceError, WeightsError
 
 
@@ -28,27 +28,27 @@ def pictures() -> np.ndarray:
 
 
 def test_maps_are_a_quarter_of_the_picture(engine: TorchEngine, pictures: np.ndarray) -> None:
-    heatmaps, tags = engine.infer(pictures, mirror=False)
+    heatmaps, tags = maps_of(engine, pictures, mirror=False)
     assert heatmaps.shape == (2, 17, 16, 24)
     assert tags.shape == (2, 1, 17, 16, 24)
     assert heatmaps.dtype == tags.dtype == torch.float32
-    heatmaps, tags = engine.infer(pictures, mirror=True)
+    heatmaps, tags = maps_of(engine, pictures, mirror=True)
     assert heatmaps.shape == (2, 17, 16, 24)
     assert tags.shape == (2, 2, 17, 16, 24)
 
 
 def test_the_mirror_of_the_mirrored_picture_is_the_same(engine: TorchEngine, pictures: np.ndarray) -> None:
     left_right = torch.as_tensor(SKELETONS["coco17"].mirror)
-    heatmaps, tags = engine.infer(pictures, mirror=True)
-    mirrored_heatmaps, mirrored_tags = engine.infer(np.ascontiguousarray(pictures[:, :, ::-1]), mirror=True)
+    heatmaps, tags = maps_of(engine, pictures, mirror=True)
+    mirrored_heatmaps, mirrored_tags = maps_of(engine, np.ascontiguousarray(pictures[:, :, ::-1]), mirror=True)
     torch.testing.assert_close(mirrored_heatmaps.flip(-1)[:, left_right], heatmaps, atol=1e-4, rtol=1e-4)
     # What was the mirrored view is now the straight one.
     torch.testing.assert_close(mirrored_tags.flip(-1)[:, :, left_right].flip(1), tags, atol=1e-4, rtol=1e-4)
 
 
 def test_the_straight_view_is_the_first(engine: TorchEngine, pictures: np.ndarray) -> None:
-    straight = engine.infer(pictures, mirror=False)[1]
-    torch.testing.assert_close(engine.infer(pictures, mirror=True)[1][:, :1], straight, atol=1e-4, rtol=1e-4)
+    straight = maps_of(engine, pictures, mirror=False)[1]
+    torch.testing.assert_close(maps_of(engine, pictures, mirror=True)[1][:, :1], straight, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("skeleton", "clusters"), [(s.name, c) for s in SKELETONS.values() for c in s.clusters])
@@ -62,9 +62,9 @@ def test_maps_change_places_in_the_mirror_as_their_joints_do(skeleton: str, clus
 
 def test_bfloat16_is_near_float32(engine: TorchEngine, pictures: np.ndarray) -> None:
     half = TorchEngine("small", device="cpu", precision="bfloat16")
-    heatmaps, _ = half.infer(pictures, mirror=False)
+    heatmaps, _ = maps_of(half, pictures, mirror=False)
     assert heatmaps.dtype == torch.float32
-    torch.testing.assert_close(heatmaps, engine.infer(pictures, mirror=False)[0], atol=0.05, rtol=0.05)
+    torch.testing.assert_close(heatmaps, maps_of(engine, pictures, mirror=False)[0], atol=0.05, rtol=0.05)
     assert half.describe()["precision"] == "bfloat16"
     assert half.describe()["device"] == "cpu"
 
@@ -111,8 +111,8 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
     config = ClusterNetConfig(name="least", channels=8, depth=1, block="plain", sparse=(5,), branch_channels=8)
     path = tmp_path / "least.safetensors"
     weights.save(ClusterNet(config), path)
-    heatmaps, tags = TorchEngine(path, device="cpu", precision="float32").infer(
-        np.zeros((1, 16, 24, 3), dtype=np.uint8), mirror=True
+    heatmaps, tags = maps_of(
+        TorchEngine(path, device="cpu", precision="float32"), np.zeros((1, 16, 24, 3), dtype=np.uint8), mirror=True
     )
     assert heatmaps.shape == (1, 5, 4, 6)
     assert tags.shape == (1, 2, 5, 4, 6)

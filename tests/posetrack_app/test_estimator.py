@@ -8,12 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from models.cluster_net import ClusterNetConfig
 from models.skeleton import COCO17
 from posetrack_app.appearance import SIZE, looks
-from posetrack_app.engines import TorchEngine
+from posetrack_app.engines import OfMaps, TorchEngine, Wait
 from posetrack_app.errors import DeviceError, WeightsError
 from posetrack_app.estimator import Letterbox, PoseEstimator
 from posetrack_app.sample import SampleConfig, draw
@@ -29,11 +28,13 @@ _BODY = np.array(
 class BlobEngine:
     """Sees a person whose nose is at the centre of the red in the picture; padding is grey and has none."""
 
+    beside = False
+
     def __init__(self) -> None:
         self.config = ClusterNetConfig(name="blob", depth=3, sparse=(17,))
         self.shapes: list[tuple[int, ...]] = []
 
-    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
+    def begin(self, images: npt.NDArray[np.uint8], *, mirror: bool, then: OfMaps) -> Wait:
         self.shapes.append(images.shape)
         B, height, width = images.shape[:3]
         red = images[..., 0].astype(float) - images[..., 1]
@@ -48,7 +49,8 @@ class BlobEngine:
                 places = _BODY + [(x - 1.5) / 4, (y - 1.5) / 4]
                 for joint, (px, py) in enumerate(places):
                     heatmaps[number, joint] = np.exp(-((columns - px) ** 2 + (rows - py) ** 2) / (2 * 1.5**2))
-        return torch.from_numpy(heatmaps), torch.zeros(B, 1, *heatmaps.shape[1:])
+        found = then(torch.from_numpy(heatmaps), torch.zeros(B, 1, *heatmaps.shape[1:])).numpy()
+        return lambda: found
 
     def describe(self) -> dict[str, str]:
         return {"engine": "blob", "device": "cpu", "precision": "float32"}
@@ -121,10 +123,10 @@ class SmallGPU(BlobEngine):
         super().__init__()
         self.room = room
 
-    def infer(self, images: npt.NDArray[np.uint8], *, mirror: bool) -> tuple[Tensor, Tensor]:
+    def begin(self, images: npt.NDArray[np.uint8], *, mirror: bool, then: OfMaps) -> Wait:
         if len(images) > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
-        return super().infer(images, mirror=mirror)
+        return super().begin(images, mirror=mirror, then=then)
 
 
 @pytest.mark.parametrize("room", [1, 2, 3, 5, 16])

@@ -108,6 +108,7 @@ class SlowEstimator:
 
     skeleton: Skeleton = COCO17
     batch = 4
+    beside = False
 
     def __init__(self, seconds: float, on_frame: Callable[[int], None] = lambda index: None) -> None:
         self.seconds = {"prepare": 0.0, "network": 0.0, "peaks": 0.0, "grouping": 0.0}
@@ -117,6 +118,10 @@ class SlowEstimator:
 
     def describe(self) -> dict[str, Any]:
         return {"weights": "planted"}
+
+    def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
+        found = self.estimate(frames)
+        return lambda: found
 
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
         self.batches.append(len(frames))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from models.cluster_net import ClusterNet, ClusterNetConfig
-from posetrack_app.engines import OpenVINOEngine, TorchEngine, make_engine
+from posetrack_app.engines import OpenVINOEngine, TorchEngine, make_engine, maps_of
 from posetrack_app.errors import DeviceError, WeightsError
 
 openvino_network = pytest.importorskip("posetrack_app.openvino_network", reason="OpenVINO is not installed")
@@ -61,7 +61,7 @@ def test_maps_are_those_of_pytorch(
 ) -> None:
     images = pictures(height, width, 2)
     for ours, theirs in zip(
-        engine.infer(images, mirror=mirror), torch_engine.infer(images, mirror=mirror), strict=True
+        maps_of(engine, images, mirror=mirror), maps_of(torch_engine, images, mirror=mirror), strict=True
     ):
         assert ours.dtype == theirs.dtype == torch.float32
         torch.testing.assert_close(ours, theirs, atol=2e-4, rtol=1e-4)
@@ -69,17 +69,17 @@ def test_maps_are_those_of_pytorch(
 
 def test_a_batch_changes_nothing(engine: OpenVINOEngine) -> None:
     images = pictures(64, 96, 3)
-    together = engine.infer(images, mirror=False)
+    together = maps_of(engine, images, mirror=False)
     for number in range(3):
-        alone = engine.infer(images[number : number + 1], mirror=False)
+        alone = maps_of(engine, images[number : number + 1], mirror=False)
         for one, all_ in zip(alone, together, strict=True):
             torch.testing.assert_close(one[0], all_[number], atol=0, rtol=0)
 
 
 def test_maps_stay_when_the_next_pictures_come(engine: OpenVINOEngine) -> None:
-    heatmaps, tags = engine.infer(pictures(64, 96), mirror=False)
+    heatmaps, tags = maps_of(engine, pictures(64, 96), mirror=False)
     before = heatmaps.clone(), tags.clone()
-    engine.infer(255 - pictures(64, 96), mirror=False)
+    maps_of(engine, 255 - pictures(64, 96), mirror=False)
     torch.testing.assert_close((heatmaps, tags), before, atol=0, rtol=0)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class PlantedEstimator:
 
     skeleton: Skeleton = COCO17
     batch = 4
+    beside = True
 
     def __init__(self, on_frame: Callable[[int], None] = lambda index: None) -> None:
         self.seconds = {"prepare": 0.0, "network": 0.0, "peaks": 0.0, "grouping": 0.0}
@@ -41,6 +43,9 @@ class PlantedEstimator:
 
     def describe(self) -> dict[str, Any]:
         return {"weights": "planted"}
+
+    def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
+        return partial(self.estimate, frames)
 
     def estimate(self, frames: Sequence[Frame]) -> list[Poses]:
         self.batches.append(len(frames))
@@ -65,6 +70,24 @@ class SlowEstimator(PlantedEstimator):
             return super().estimate(frames)
         finally:
             self.seconds["network"] += time.perf_counter() - started
+
+
+class Telling(PlantedEstimator):
+    """The same, and what it begins and finishes is written down."""
+
+    def __init__(self, *, beside: bool) -> None:
+        super().__init__()
+        self.beside = beside
+        self.told: list[tuple[str, int]] = []
+
+    def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
+        self.told.append(("begun", frames[0].index))
+
+        def finish() -> list[Poses]:
+            self.told.append(("done", frames[0].index))
+            return self.estimate(frames)
+
+        return finish
 
 
 def draw(path: Path, frames: int, *, nobody: Sequence[int] = ()) -> Path:
@@ -100,6 +123,19 @@ def no_threads_left() -> Iterator[None]:
     for thread in left:
         thread.join(timeout=5)
     assert not [thread.name for thread in left if thread.is_alive()]
+
+
+def test_a_gpu_has_its_next_frames_before_these_are_grouped(tmp_path: Path) -> None:
+    clip = draw(tmp_path / "walk.mp4", 10)
+    told, tables = [], []
+    for beside in (True, False):
+        estimator = Telling(beside=beside)
+        run(clip, tmp_path / str(beside), estimator=estimator)
+        told.append(estimator.told)
+        tables.append((tmp_path / str(beside) / "poses.parquet").read_bytes())
+    assert told[0] == [("begun", 0), ("begun", 4), ("done", 0), ("begun", 8), ("done", 4), ("done", 8)]
+    assert told[1] == [(what, index) for index in (0, 4, 8) for what in ("begun", "done")]
+    assert tables[0] == tables[1]
 
 
 def test_every_frame_comes_out_once_and_the_person_keeps_an_id(tmp_path: Path, no_threads_left: None) -> None:

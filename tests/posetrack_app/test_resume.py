@@ -47,6 +47,7 @@ class WalkingEstimator:
 
     skeleton: Skeleton = COCO17
     batch = 4
+    beside = False
 
     def __init__(self, *, slow_seconds: float = 0.0) -> None:
         self.seconds = {"prepare": 0.0, "network": 0.0, "peaks": 0.0, "grouping": 0.0}
