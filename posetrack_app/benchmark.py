@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy.optimize import linear_sum_assignment
 
 from posetrack_app.engines import DeviceName, make_engine, resolve_device, resolve_precision
@@ -26,7 +27,7 @@ from posetrack_app.types import Frame, Poses
 from posetrack_app.video import VideoReader, expand_inputs
 from trackers.oks import body_size, joint_variance, oks
 
-__all__ = ["Row", "Variant", "bench", "best", "drawn_frames", "joint_drift", "read_frames", "variants"]
+__all__ = ["Row", "Variant", "bench", "best", "drawn_frames", "joint_drift", "product_rate", "read_frames", "variants"]
 
 EngineChoice = Literal["pytorch", "openvino"]
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -83,6 +84,10 @@ class Row:
 
     network_ms: float
     """Milliseconds of the network for a frame, median over batches."""
+
+    peak_share: float
+    """Multiply-accumulates of the network a second, as a share of those of a large product of matrices in PyTorch on
+    that device in that precision."""
 
     frame_ms: float
     """Milliseconds for a frame from its pixels to people, median over batches."""
@@ -184,6 +189,9 @@ def bench(
             if same not in precision:
                 precision[same] = evaluate_coco(*labelled, _estimator(same, weights)).ap
     running = [_Running(variant, _estimator(variant, weights)) for variant in variants]
+    progress("products of matrices")
+    rate = {kind: product_rate(*kind) for kind in {(one.variant.device, one.variant.precision) for one in running}}
+    height, width = frames[0].image.shape[:2]
     size = max(one.estimator.batch for one in running)
     for number, one in enumerate(running, start=1):
         progress(f"warming up {number}/{len(running)}")
@@ -196,7 +204,17 @@ def bench(
             _take_turn(one, some)
     # The first of each size.
     reference = {one.variant.short_side: one.poses for one in reversed(running) if one.variant.is_reference}
-    return [_row(one, reference[one.variant.short_side], len(frames), precision) for one in running]
+    return [
+        _row(
+            one,
+            reference[one.variant.short_side],
+            len(frames),
+            macs=one.estimator.macs(width, height),
+            rate=rate[one.variant.device, one.variant.precision],
+            ap=precision.get(replace(one.variant, batch=None)),
+        )
+        for one in running
+    ]
 
 
 def best(rows: Sequence[Row], *, frame_side: int) -> list[Row]:
@@ -213,6 +231,18 @@ def best(rows: Sequence[Row], *, frame_side: int) -> list[Row]:
         faithful = [row for row in of_size if row is reference or _is_faithful(row, reference, frame_side)]
         found.append(min(faithful, key=lambda row: row.frame_ms))
     return found
+
+
+def product_rate(device: str, precision: Precision) -> float:
+    """Multiply-accumulates a second of a large product of matrices in PyTorch: about what the device can do at most."""
+    side = 1024 if device == "cpu" else 8192
+    matrix = torch.zeros((side, side), dtype=getattr(torch, precision), device=device)
+    best = math.inf
+    for _ in range(10):
+        started = time.perf_counter()
+        (matrix @ matrix)[0, 0].item()  # which waits for it
+        best = min(best, time.perf_counter() - started)
+    return side**3 / best
 
 
 def joint_drift(a: Poses, b: Poses, sigmas: npt.NDArray[np.float64]) -> tuple[int, npt.NDArray[np.float64]]:
@@ -266,15 +296,17 @@ def _estimator(variant: Variant, weights: str | Path) -> PoseEstimator:
 
 
 def _take_turn(one: _Running, frames: Sequence[Frame]) -> None:
-    """Time a variant's way through some frames, in its batches."""
+    """Time a variant's way through some frames, in its batches; one after the other, so that nothing overlaps."""
     before, started = one.estimator.seconds["network"], time.perf_counter()
-    one.poses += one.estimator.estimate(frames)
+    for begin in range(0, len(frames), one.estimator.batch):
+        one.poses += one.estimator.estimate(frames[begin : begin + one.estimator.batch])
     one.frame_ms.append((time.perf_counter() - started) / len(frames) * 1000)
     one.network_ms.append((one.estimator.seconds["network"] - before) / len(frames) * 1000)
 
 
-def _row(one: _Running, reference: Sequence[Poses], count: int, precision: dict[Variant, float | None]) -> Row:
-    """The figures of one variant, over each frame once."""
+def _row(one: _Running, reference: Sequence[Poses], count: int, *, macs: int, rate: float, ap: float | None) -> Row:
+    """The figures of one variant, over each frame once; `macs` of the network for a frame, of `rate` a second."""
+    network_ms = float(np.median(one.network_ms))
     sigmas = np.array(one.estimator.skeleton.sigmas)
     pairs = list(zip(reference[:count], one.poses[:count], strict=True))
     found = [joint_drift(theirs, ours, sigmas) for theirs, ours in pairs]
@@ -283,13 +315,14 @@ def _row(one: _Running, reference: Sequence[Poses], count: int, precision: dict[
     apart = np.concatenate([distances for _, distances in found])
     return Row(
         variant=one.variant,
-        network_ms=float(np.median(one.network_ms)),
+        network_ms=network_ms,
+        peak_share=macs / (network_ms / 1000) / rate,
         frame_ms=float(np.median(one.frame_ms)),
         people=sum(len(ours) for _, ours in pairs),
         shared=both / either if either else 1.0,
         drift_median=float(np.median(apart)) if len(apart) else None,
         drift_95=float(np.percentile(apart, 95)) if len(apart) else None,
-        ap=precision.get(replace(one.variant, batch=None)),
+        ap=ap,
     )
 
 

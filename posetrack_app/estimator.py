@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from models.count import count_macs
 from models.grouping import GroupingConfig, group
 from models.peaks import Peaks, pack_peaks, unpack_peaks
 from posetrack_app.appearance import looks
@@ -187,7 +188,7 @@ class PoseEstimator:
         Raises:
             DeviceError: it does not hold a single one.
         """
-        boxes = [self._letterbox(frame) for frame in frames]
+        boxes = [self._letterbox(*frame.image.shape[1::-1]) for frame in frames]
         together: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for number, box in enumerate(boxes):
             together[box.canvas].append(number)
@@ -226,8 +227,12 @@ class PoseEstimator:
             "batch": self.batch,
         }
 
-    def _letterbox(self, frame: Frame) -> Letterbox:
-        height, width = frame.image.shape[:2]
+    def macs(self, width: int, height: int) -> int:
+        """Multiply-accumulates of the network for a frame of so many pixels."""
+        columns, rows = self._letterbox(width, height).canvas
+        return count_macs(self.engine.config, height=rows, width=columns) * (2 if self.mirror else 1)
+
+    def _letterbox(self, width: int, height: int) -> Letterbox:
         return Letterbox.fit(
             width,
             height,

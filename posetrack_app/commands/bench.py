@@ -75,7 +75,8 @@ def bench(
 def _table(rows: list[Row]) -> str:
     """The rows for the terminal."""
     with_ap = any(row.ap is not None for row in rows)
-    head = ["side", "batch", "network ms", "frame ms", "people", "shared", "drift px", "95 % px"] + ["AP"] * with_ap
+    head = ["side", "batch", "network ms", "of peak", "frame ms", "people", "shared", "drift px", "95 % px"]
+    head += ["AP"] * with_ap
     lines = [f"{'':<26}" + "".join(f"{name:>11}" for name in head)]
     for row in rows:
         variant = row.variant
@@ -84,6 +85,7 @@ def _table(rows: list[Row]) -> str:
             str(variant.short_side),
             str(variant.batch or "-"),
             f"{row.network_ms:.1f}",
+            f"{row.peak_share:.0%}",
             f"{row.frame_ms:.1f}",
             str(row.people),
             f"{row.shared:.1%}",

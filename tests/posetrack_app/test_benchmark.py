@@ -12,9 +12,20 @@ import numpy as np
 import pytest
 import torch
 
+from models.count import count_macs
 from models.skeleton import COCO17
 from posetrack_app import benchmark
-from posetrack_app.benchmark import Row, Variant, bench, best, drawn_frames, joint_drift, read_frames, variants
+from posetrack_app.benchmark import (
+    Row,
+    Variant,
+    bench,
+    best,
+    drawn_frames,
+    joint_drift,
+    product_rate,
+    read_frames,
+    variants,
+)
 from posetrack_app.errors import DeviceError, InputError
 from posetrack_app.types import Frame, Poses
 from posetrack_app.video import VideoWriter
@@ -65,8 +76,8 @@ def test_a_person_of_one_joint_is_ordinary() -> None:
 
 def row(variant: Variant, frame_ms: float, *, shared: float = 1.0, drift: float = 0.1, ap: float | None = None) -> Row:
     return Row(
-        variant=variant, network_ms=frame_ms, frame_ms=frame_ms, people=9, shared=shared, drift_median=drift / 2,
-        drift_95=drift, ap=ap,
+        variant=variant, network_ms=frame_ms, peak_share=0.5, frame_ms=frame_ms, people=9, shared=shared,
+        drift_median=drift / 2, drift_95=drift, ap=ap,
     )  # fmt: skip
 
 
@@ -118,16 +129,25 @@ def drawn() -> list[Frame]:
     return drawn_frames(6)
 
 
+def test_a_product_of_matrices_takes_work_and_time() -> None:
+    # No processor of these years multiplies less than 10^8 or more than 10^14 numbers a second.
+    assert 1e8 < product_rate("cpu", "float32") < 1e14
+
+
 def test_each_frame_counts_once_and_the_reference_does_not_drift(
     drawn: list[Frame], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(benchmark, "_LEAST_ROUNDS", 2)
+    monkeypatch.setattr(benchmark, "product_rate", lambda device, precision: 1e11)
     frames = drawn[:3]
     assert [frame.image.shape for frame in drawn] == [(360, 640, 3)] * 6
     some = [replace(REFERENCE, short_side=96, batch=2), replace(REFERENCE, short_side=96, batch=1)]
     alone, again = bench(frames, some)
     assert alone.people == again.people > 0
     assert alone.shared == again.shared == 1
+    # 640x360 becomes 192x96 of 256x256 pixels, and the work of a fully convolutional network is as its pixels.
+    work = count_macs(benchmark._estimator(some[0], "small").engine.config, height=256, width=256) * 192 * 96 / 256**2
+    assert alone.peak_share == pytest.approx(work / (alone.network_ms / 1000) / 1e11)
     assert (alone.drift_median, alone.drift_95) == (0, 0)
     assert again.drift_95 == pytest.approx(0, abs=0.01)
     assert 0 < alone.network_ms <= alone.frame_ms
@@ -178,7 +198,7 @@ def test_the_command(clip: Path, tmp_path: Path) -> None:
     assert len(content["rows"]) == len(lines) - 4
     for one in content["rows"]:
         assert set(one) == {
-            "variant", "network_ms", "frame_ms", "people", "shared", "drift_median", "drift_95", "ap",
+            "variant", "network_ms", "peak_share", "frame_ms", "people", "shared", "drift_median", "drift_95", "ap",
         }  # fmt: skip
         assert one["network_ms"] > 0
     assert [setting[-1] for setting in content["best"]] == ["network.short_side=64", "network.short_side=96"]
