@@ -133,6 +133,7 @@ def run(
         frames_written=sink.frames,
         people=len(sink.people),
         poses=sink.poses,
+        cuts=sink.cuts,
         doubts=sink.doubts,
         seconds={
             name: round(seconds, 4)

@@ -48,6 +48,9 @@ class RunReport:
     poses: int
     """Poses that were written, all frames together."""
 
+    cuts: list[float]
+    """Presentation times of the frames that begin a new shot, seconds."""
+
     doubts: int
     """Places where identities may be wrong: doubts.json lists them."""
 

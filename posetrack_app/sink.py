@@ -53,6 +53,7 @@ class Sink:
         self.frames = 0
         self.poses = 0
         self.people: set[int] = set()
+        self.cuts: list[float] = []
         self._folder = folder
         self._clock = clock
         self._show = show
@@ -191,6 +192,8 @@ class Sink:
                 self._show(image)
             if self._video is not None:
                 self._video.write(image, frame.pts)
+        if frame.cut:
+            self.cuts.append(frame.pts)
         self.frames += 1
         if self.frames % _TRIM_FRAMES == 0:
             _trim_memory()

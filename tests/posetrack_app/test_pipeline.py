@@ -387,6 +387,7 @@ def test_nobody_is_followed_into_another_shot(every: int, tmp_path: Path) -> Non
     report = run(clip, tmp_path / "out", estimator=estimator, assignments=[f"network.every={every}"])
     assert shown == sorted({*range(0, 40, every), 21, 22, 39})
     assert report.people == 2
+    assert report.cuts == pytest.approx([22 / 25])
     assert report.doubts == 0
     saved = read_saved(tmp_path / "out")
     assert [frame.index for frame in saved.sequence.frames if frame.cut] == [22]
