@@ -5,6 +5,7 @@ Letters: B batch, N persons, K joints, H W height and width.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -42,6 +43,14 @@ STRIDE = 4
 """Pixels of the network's input for each cell of its maps."""
 
 _BATCH = {"cpu": 2, "cuda": 16, "mps": 8}
+"""Frames that go through together, by device, where nobody told or measured it."""
+
+_MOST_TOGETHER, _MOST_WAITING = 64, 2**28
+"""So many frames at most, and bytes of frames that wait for each other, are tried."""
+
+_WORTH = 0.9
+"""Twice as many frames together are better where one takes less than so many times as long."""
+
 _PADDING = 127
 
 
@@ -102,6 +111,30 @@ def _resized(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray
     return np.asarray(cv2.resize(image, size, interpolation=how), dtype=np.uint8)
 
 
+def _best_batch(seconds: Callable[[int], float], *, most: int) -> int:
+    """A power of two, `most` at most: the least that twice as many are hardly faster than; `seconds` tells their time.
+
+    Those that the GPU's memory does not hold are none.
+    """
+    batch, taken, tried = 1, math.inf, 1
+    while tried <= most:
+        try:
+            needed = seconds(tried)
+        except torch.OutOfMemoryError:
+            break
+        if needed / tried >= _WORTH * taken / batch:
+            break
+        batch, taken, tried = tried, needed, 2 * tried
+    _free_memory()
+    return batch
+
+
+def _free_memory() -> None:
+    """Give back what PyTorch keeps of a GPU's memory, after more was asked of it than there is."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 class PoseEstimator:
     """The network and what belongs to it."""
 
@@ -128,7 +161,8 @@ class PoseEstimator:
             max_long_side: Pixels that the long side may have; None means four times `short_side`, which bounds
                 memory for panoramas.
             mirror: Average with the mirrored picture, at twice the time.
-            batch: Frames that go through together; None chooses by device. Results do not depend on it.
+            batch: Frames that go through together; None chooses by device, and lets `settle` measure. Results do not
+                depend on it.
             grouping: How peaks become people.
             engine: What runs the network, by name, or made already: then weights, device and precision are its own.
 
@@ -146,6 +180,7 @@ class PoseEstimator:
         self.max_long_side = max_long_side or 4 * short_side
         self.mirror = mirror
         self.batch = batch or _BATCH.get(engine.describe()["device"], 1)
+        self._settled: dict[tuple[int, int], int] | None = None if batch or not engine.beside else {}
         self.grouping = grouping or GroupingConfig()
         self.skeleton = engine.config.joints
         """The joints of the poses."""
@@ -215,6 +250,29 @@ class PoseEstimator:
 
         return finish
 
+    def settle(self, width: int, height: int) -> None:
+        """Choose how many frames of so many pixels go through a GPU together, by trying, where that was not told.
+
+        The numbers double as long as it pays; a second or so for each size of the network's input.
+        """
+        if self._settled is None:
+            return
+        columns, rows = canvas = self._letterbox(width, height).canvas
+
+        def seconds(batch: int) -> float:
+            pictures = np.full((batch, rows, columns, 3), _PADDING, dtype=np.uint8)
+            best = math.inf
+            for _ in range(3):  # in the first, memory is taken and kernels are chosen
+                started = time.perf_counter()
+                self.engine.begin(pictures, mirror=self.mirror, then=lambda heatmaps, tags: heatmaps[..., :1, :1])()
+                best = min(best, time.perf_counter() - started)
+            return best
+
+        if canvas not in self._settled:
+            waiting = _MOST_WAITING // (3 * width * height)
+            self._settled[canvas] = _best_batch(seconds, most=max(1, min(_MOST_TOGETHER, waiting)))
+        self.batch = self._settled[canvas]
+
     def describe(self) -> dict[str, Any]:
         """What decides about the results, for reports."""
         return {
@@ -249,8 +307,7 @@ class PoseEstimator:
             return self._begin(images, boxes)
         except torch.OutOfMemoryError:
             pass  # what the error holds is free only after this block
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        _free_memory()
         return None
 
     def _begin(self, images: Sequence[npt.NDArray[np.uint8]], boxes: Sequence[Letterbox]) -> Callable[[], list[Poses]]:

@@ -81,7 +81,7 @@ def run(
     started = time.perf_counter()
     clock = Clock()
     before = Counter(estimator.seconds)
-    every, room = settings.network.every, estimator.batch
+    every = settings.network.every
     failure: BaseException | None = None
     with (
         open_reader(source, input_=settings.input, live=settings.live, tell=tell) as reader,
@@ -90,6 +90,9 @@ def run(
     ):
         watch = Watch(reader) if isinstance(reader, LiveReader) else None
         progress = opened(reader.info)
+        if watch is None:
+            estimator.settle(reader.info.width, reader.info.height)
+        room = estimator.batch
         sink = Sink(
             folder, source=source, info=reader.info, estimator=estimator, settings=settings, clock=clock, show=show
         )

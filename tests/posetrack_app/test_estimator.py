@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -102,6 +104,56 @@ def test_what_is_finer_than_the_networks_pixels_is_averaged(size: tuple[int, int
     # The mean of n pixels of noise has a deviation 1 / sqrt(n) times as large.
     expected = noise.std() * box.scaled[0] / size[0]
     assert canvas[: box.scaled[1], : box.scaled[0]].std() == pytest.approx(expected, rel=0.2)
+
+
+class SimulatedGPU(BlobEngine):
+    """Works beside the processor: so long for each batch and each picture in it; its memory holds `room` of them."""
+
+    beside = True
+
+    def __init__(self, *, batch_seconds: float, picture_seconds: float, room: int = 1000) -> None:
+        super().__init__()
+        self.batch_seconds, self.picture_seconds, self.room = batch_seconds, picture_seconds, room
+
+    def begin(self, images: npt.NDArray[np.uint8], *, mirror: bool, then: OfMaps) -> Wait:
+        self.shapes.append(images.shape)
+        if len(images) > self.room:
+            raise torch.OutOfMemoryError
+        done = time.perf_counter() + self.batch_seconds + self.picture_seconds * len(images)
+
+        def wait() -> npt.NDArray[np.float32]:
+            time.sleep(max(0.0, done - time.perf_counter()))
+            return np.zeros(1, dtype=np.float32)
+
+        return wait
+
+
+@pytest.mark.parametrize(
+    ("gpu", "size", "best"),
+    [
+        (SimulatedGPU(batch_seconds=0.02, picture_seconds=0.0005), (640, 360), 64),
+        (SimulatedGPU(batch_seconds=0.001, picture_seconds=0.02), (640, 360), 1),
+        (SimulatedGPU(batch_seconds=0.02, picture_seconds=0.0005, room=5), (640, 360), 4),
+        # 3840 x 2160 x 3 bytes are 25 MB: 10 of them may wait.
+        (SimulatedGPU(batch_seconds=0.02, picture_seconds=0.0005), (3840, 2160), 8),
+        (SimulatedGPU(batch_seconds=0.02, picture_seconds=0.0005, room=0), (640, 360), 1),
+    ],
+)
+def test_a_gpu_gets_as_many_frames_as_pay(gpu: SimulatedGPU, size: tuple[int, int], best: int) -> None:
+    estimator = PoseEstimator(engine=gpu, short_side=64)
+    estimator.settle(*size)
+    assert estimator.batch == best
+    tried = len(gpu.shapes)
+    estimator.settle(*size)
+    assert (estimator.batch, len(gpu.shapes)) == (best, tried), "it is tried once"
+
+
+def test_who_told_the_batch_has_it() -> None:
+    for engine, batch, expected in ((SimulatedGPU(batch_seconds=1, picture_seconds=1), 3, 3), (BlobEngine(), None, 2)):
+        estimator = PoseEstimator(engine=engine, batch=batch)
+        estimator.settle(640, 360)
+        assert estimator.batch == expected
+        assert not engine.shapes
 
 
 def test_no_frames() -> None:

@@ -119,6 +119,9 @@ class SlowEstimator:
     def describe(self) -> dict[str, Any]:
         return {"weights": "planted"}
 
+    def settle(self, width: int, height: int) -> None:
+        pass
+
     def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
         found = self.estimate(frames)
         return lambda: found

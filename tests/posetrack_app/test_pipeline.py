@@ -44,6 +44,9 @@ class PlantedEstimator:
     def describe(self) -> dict[str, Any]:
         return {"weights": "planted"}
 
+    def settle(self, width: int, height: int) -> None:
+        pass
+
     def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
         return partial(self.estimate, frames)
 

@@ -57,6 +57,9 @@ class WalkingEstimator:
     def describe(self) -> dict[str, Any]:
         return {"weights": "walking"}
 
+    def settle(self, width: int, height: int) -> None:
+        pass
+
     def begin(self, frames: Sequence[Frame]) -> Callable[[], list[Poses]]:
         found = self.estimate(frames)
         return lambda: found
