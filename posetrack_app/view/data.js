@@ -131,13 +131,13 @@ function nearest(numbers, value) {
   return at + 1 < numbers.length && numbers[at + 1] - value < value - numbers[at] ? at + 1 : at;
 }
 
-/** A time as edits.py reads it, with up to four decimals: 00:12.4, 1:00:02.04. */
+/** A time as edits.py reads it, with up to four decimals: 00:12.4, 1:00:02.04, -00:00.2. */
 function clockText(seconds, decimals = 4) {
-  const total = Math.round(seconds * 10 ** decimals), minute = 60 * 10 ** decimals;
+  const total = Math.round(Math.abs(seconds) * 10 ** decimals), minute = 60 * 10 ** decimals;
   const minutes = Math.floor(total / minute), hours = Math.floor(minutes / 60);
   const two = (number) => String(number).padStart(2, "0");
   const rest = ((total % minute) / 10 ** decimals).toFixed(decimals).padStart(decimals + 3, "0");
-  return `${hours ? `${hours}:` : ""}${two(minutes % 60)}:${rest.replace(/(\.\d+?)0+$/, "$1")}`;
+  return `${seconds < 0 && total ? "-" : ""}${hours ? `${hours}:` : ""}${two(minutes % 60)}:${rest.replace(/(\.\d+?)0+$/, "$1")}`;
 }
 
 /** A time to look at: milliseconds, also before zero. */

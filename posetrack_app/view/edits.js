@@ -43,18 +43,14 @@ class Edits {
     return `swap ${a} ${b}` + (frame > 0 ? ` from ${this.time(frame)}` : "");
   }
 
-  time(frame) {
-    const seconds = this.poses.times[frame];
-    if (seconds < 0) throw new Error("edits have no words for times before 0");
-    return clockText(seconds);
-  }
+  time(frame) { return clockText(this.poses.times[frame]); }
 
   /** Lines `person A at T near x,y`: where each person of an edit is seen, as near in time as possible. */
   holds({ verb, a, b, frame }) {
     return [a, ...(verb === "split" || verb === "delete" ? [] : [b])].map((id) => {
       let best = -1;
       for (let row = 0; row < this.poses.R; row++) {
-        if (this.ids[row] !== id || this.poses.times[this.poses.frame[row]] < 0 || !this.poses.box(row)) continue;
+        if (this.ids[row] !== id || !this.poses.box(row)) continue;
         const away = (one) => Math.abs(this.poses.frame[one] - frame);
         if (best < 0 || away(row) < away(best)) best = row;
       }

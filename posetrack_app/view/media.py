@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from posetrack_app.errors import InputError
 
-__all__ = ["Media", "look_at", "shown_times"]
+__all__ = ["Media", "Shown", "look_at", "shown_times"]
 
 Times = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 _FILES = {".mp4", ".m4v", ".mov", ".webm"}
 _CODECS = {"h264", "vp8", "vp9", "av1"}
@@ -73,26 +74,43 @@ def look_at(path: Path) -> Media:
     return Media(path, np.sort(np.array(shown, dtype=np.float64)) * base, codec, plays, size, aspect)
 
 
-def shown_times(media: Media, seconds: Times, *, is_stretch: bool = False) -> tuple[Times, bool]:
-    """When the browser's clock shows each frame of the poses (T,), and whether that is sure.
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """When a browser shows the frames of the poses, on its clock of the file."""
 
-    Frames are matched by their order. Where the file has another number of them (damaged ones give no picture, say),
-    both clocks are taken to run alike from the first frame on; of a stretch, they are taken to be the same.
+    seconds: Times
+    """float64 (T,), ascending."""
+
+    around: tuple[float | None, float | None]
+    """When the file's frames before the first and after the last of them are shown; None where it has none."""
+
+    sure: bool
+    """Whether they are the file's frames for certain."""
+
+
+def shown_times(media: Media, seconds: Times, *, index: Indices | None = None) -> Shown:
+    """When the browser's clock shows each frame of the poses.
+
+    Frames are matched by their order, those of a stretch by their positions. Where the file has others (damaged ones
+    give no picture, say), both clocks are taken to run alike from the first frame on; of a stretch, they are taken to
+    be the same.
 
     Args:
         media: The file.
         seconds: (T,) when the table shows its frames.
-        is_stretch: The table has the frames of a part of the video.
+        index: (T,) positions of its frames in the video, where they are those of a part of it.
     """
     times = media.times
-    if len(times) == len(seconds):
-        shown, sure = times, True
-    elif is_stretch and len(times) and len(seconds):
-        after = np.searchsorted(times, seconds).clip(max=len(times) - 1)
-        before = np.maximum(after - 1, 0)
-        shown = np.where(np.abs(times[before] - seconds) < np.abs(times[after] - seconds), times[before], times[after])
-        sure = bool(np.abs(shown - seconds).max() < _SAME_SECONDS)
-    else:
-        start = (times[0] - seconds[0]) if len(times) and len(seconds) else 0.0
-        shown, sure = seconds + start, False
-    return shown - min(times.min(initial=0.0), 0.0), sure  # browsers move what is before zero
+    shown, sure = times, len(times) == len(seconds)
+    if not sure and index is not None and index.max(initial=-1) < len(times):
+        shown = times[index]
+        sure = bool(np.abs(shown - seconds).max(initial=0.0) < _SAME_SECONDS)
+    if not sure:
+        start = times[0] - seconds[0] if index is None and len(times) and len(seconds) else 0.0
+        shown = seconds + start
+    moved = min(times.min(initial=0.0), 0.0)  # browsers move what is before zero
+    slack = 0.0 if sure else _SAME_SECONDS
+    before = times[times < shown.min(initial=np.inf) - slack] - moved
+    after = times[times > shown.max(initial=-np.inf) + slack] - moved
+    around = (float(before[-1]) if len(before) else None, float(after[0]) if len(after) else None)
+    return Shown(shown - moved, around, sure)

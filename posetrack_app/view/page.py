@@ -187,6 +187,7 @@ def _media(
 ) -> tuple[list[dict[str, object]], list[str]]:
     """The videos to try, the best first, and notes."""
     seconds = np.array([frame.seconds for frame in sequence.frames], dtype=np.float64)
+    index = np.array([frame.index for frame in sequence.frames], dtype=np.int64)
     found: list[tuple[Media, bool]] = []
     notes = []
     source = _source(folder)
@@ -215,13 +216,21 @@ def _media(
         notes.append("there is no video: poses are shown on black")
     result: list[dict[str, object]] = []
     for media, burnt in found:
-        shown, sure = shown_times(media, seconds, is_stretch=sequence.is_stretch)
-        if not sure:
+        shown = shown_times(media, seconds, index=index if sequence.is_stretch else None)
+        if not shown.sure:
             notes.append(
                 f"{media.path.name} has {len(media.times)} frames, the poses are of {len(seconds)}: matched by time"
             )
         label = "skeletons drawn in" if burnt else "original"
-        result.append({"src": _link(media.path, out)[0], "burnt": burnt, "label": label, "times": pack_times(shown)})
+        result.append(
+            {
+                "src": _link(media.path, out)[0],
+                "burnt": burnt,
+                "label": label,
+                "times": pack_times(shown.seconds),
+                "around": shown.around,
+            }
+        )
     return result, notes
 
 

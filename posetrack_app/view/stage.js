@@ -7,21 +7,30 @@ class Stage {
   constructor(canvas, { poses, skeleton, width, height, colour }) {
     Object.assign(this, { canvas, poses, skeleton, width, height, colour });
     this.context = canvas.getContext("2d");
-    this.video = null;
+    this.picture = null; // what lies under the people, a canvas; black where there is none
   }
 
-  /** Draw; false where the video has no picture yet: then what is there stays, picture and people.
+  /** Keep the picture that a video shows now: people who are drawn later are drawn over the same. */
+  take(video) {
+    // An odd size was made even by one row and column.
+    const padded = [video.videoWidth - this.width, video.videoHeight - this.height].every((more) => more === 0 || more === 1);
+    const [wide, high] = padded ? [this.width, this.height] : [video.videoWidth, video.videoHeight];
+    this.picture ??= document.createElement("canvas");
+    if (this.picture.width !== wide || this.picture.height !== high) [this.picture.width, this.picture.height] = [wide, high];
+    this.picture.getContext("2d").drawImage(video, 0, 0);
+  }
+
+  /** Draw.
    *
    * @param look {ids: (R,), frame, show: {skeletons, ids, boxes, trails, others}, selected: [a, b]}
    */
   draw(look) {
-    if (this.video && this.video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return false;
     const scale = this.fit();
     const context = this.context;
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = "#000";
     context.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    if (this.video) this.drawPicture();
+    if (this.picture) context.drawImage(this.picture, 0, 0, this.canvas.width, this.canvas.height);
     context.setTransform(scale, 0, 0, scale, scale / 2, scale / 2); // (0, 0) is the centre of the first pixel
     context.lineCap = context.lineJoin = "round";
     this.unit = 1 / scale; // a pixel of the screen
@@ -44,7 +53,6 @@ class Stage {
       if ((look.show.ids || chosen >= 0) && one.id >= 0) this.drawLabel(one, chosen, labels);
     }
     this.shown = shown;
-    return true;
   }
 
   /** Give the canvas the pixels of the screen; what a pixel of the frame measures in them. */
@@ -53,14 +61,6 @@ class Stage {
     const high = Math.max(1, Math.round(wide * this.height / this.width));
     if (this.canvas.width !== wide || this.canvas.height !== high) [this.canvas.width, this.canvas.height] = [wide, high];
     return wide / this.width;
-  }
-
-  drawPicture() {
-    const { videoWidth, videoHeight } = this.video;
-    // An odd size was made even by one row and column.
-    const padded = [videoWidth - this.width, videoHeight - this.height].every((more) => more === 0 || more === 1);
-    const [wide, high] = padded ? [this.width, this.height] : [videoWidth, videoHeight];
-    this.context.drawImage(this.video, 0, 0, wide, high, 0, 0, this.canvas.width, this.canvas.height);
   }
 
   /** Half of the width of a limb, pixels of the frame. */

@@ -15,7 +15,11 @@ async function open_page() {
     on: { seek: (frame) => player.seek(frame), pick, doubt: visit, only: (id) => { view.selected = [id]; refresh(); timeline.reveal(id); } },
   });
   const player = new Player(poses.times, {
-    onFrame: () => { draw(); told(); },
+    onFrame: () => {
+      if (player.video) stage.take(player.video);
+      draw();
+      told();
+    },
     onChange: () => { told(); timeline.show({ frame: player.ahead }); },
   });
   const toggles = ["skeletons", "ids", "boxes", "trails", "others"];
@@ -23,13 +27,14 @@ async function open_page() {
   function draw() {
     const show = Object.fromEntries(toggles.map((name) => [name, $(name).checked]));
     const look = { ids: edits.ids, frame: player.frame, show, selected: view.selected };
-    if (stage.draw(look)) view.drawn = player.frame;
+    stage.draw(look);
+    view.drawn = player.frame;
     timeline.show({ frame: player.ahead });
   }
 
   /** Time, and what can be pressed. */
   function told() {
-    const frame = player.ahead;
+    const { frame } = player;
     $("time").textContent = poses.T ? timeText(poses.times[frame]) : "–";
     $("frame").textContent = poses.T ? `frame ${frame + 1} of ${poses.T}` : "no frames";
     $("play").textContent = player.playing ? "❚❚" : "►";
@@ -202,14 +207,15 @@ async function open_page() {
 
   /** Show the video at a place of the list, or a later one that loads; behind the last there is black. */
   async function load(place) {
-    const media = content.media[place];
-    $("video-choice").value = media ? String(place) : "none";
     const video = $("video");
+    const media = video.requestVideoFrameCallback ? content.media[place] : undefined;
+    if (content.media[place] && !media) say("this browser does not tell which picture it shows: people move on black", true);
+    $("video-choice").value = media ? String(place) : "none";
     if (view.url) player.pause();
     view.url = media?.src;
     $("skeletons").checked = $("ids").checked = !media?.burnt;
     if (!media) {
-      stage.video = null;
+      stage.picture = null;
       $("black").hidden = false;
       player.detach();
       view.ready = true;
@@ -217,13 +223,16 @@ async function open_page() {
     }
     const shown = await unpackTimes(media.times, poses.T, content.ticks);
     if (view.url !== media.src) return;
-    video.onerror = () => { if (view.url === media.src) load(place + 1); };
+    video.onerror = () => {
+      if (view.url !== media.src) return;
+      if (player.video) say("the browser cannot go on with this video, which may be damaged", true);
+      load(place + 1);
+    };
     video.onloadeddata = () => {
       if (view.url !== media.src) return;
       if (!video.videoWidth) return load(place + 1); // sound only
       $("black").hidden = true;
-      stage.video = video;
-      player.attach(video, shown);
+      player.attach(video, shown, media.around);
       view.ready = true;
     };
     player.video = null;

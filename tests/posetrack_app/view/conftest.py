@@ -45,7 +45,7 @@ class Browser:
         )  # fmt: skip
         os.close(read_theirs)
         os.close(write_theirs)
-        self._alarm = threading.Timer(120, self._kill)  # a browser that hangs ends the read, and so the test
+        self._alarm = threading.Timer(120, self._kill)
         self._alarm.start()
         self._buffer = b""
         self._number = 0
@@ -100,6 +100,9 @@ class Browser:
 
     def open(self, path: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Open a page from disk and wait until it says that it is ready."""
+        self._alarm.cancel()
+        self._alarm = threading.Timer(120, self._kill)  # a browser that hangs ends the read, and so the test
+        self._alarm.start()
         self.ask("window.view && (view.saved = Infinity)")  # or it asks whether to leave edits behind
         self.complaints.clear()
         self.call(

@@ -140,27 +140,39 @@ def test_times_are_those_of_the_file(tmp_path: Path) -> None:
     for first in (-0.5, 0.0, 2.5):
         seconds = first + np.array([0, 0.1, 0.15, 1.0, 1.04])
         media = look_at(film(tmp_path / f"{first}.mp4", seconds.tolist()))
-        shown, sure = shown_times(media, seconds)
-        assert sure
-        np.testing.assert_allclose(shown, seconds - min(first, 0), atol=1e-4)
-    fewer, sure = shown_times(media, np.append(seconds, 3.6))
-    assert not sure
-    np.testing.assert_allclose(fewer, [*seconds, 3.6], atol=1e-4)
+        shown = shown_times(media, seconds)
+        assert shown.sure
+        assert shown.around == (None, None)
+        np.testing.assert_allclose(shown.seconds, seconds - min(first, 0), atol=1e-4)
+    fewer = shown_times(media, np.append(seconds, 3.6))
+    assert not fewer.sure
+    np.testing.assert_allclose(fewer.seconds, [*seconds, 3.6], atol=1e-4)
 
 
 def test_a_stretch_lies_in_the_whole_video_where_it_belongs(tmp_path: Path) -> None:
-    seconds = np.array([0, 0.1, 0.15, 1.0, 1.04, 1.08, 1.12])
+    seconds = np.array([0, 0.1, 0.15, 1.0, 1.001, 1.002, 1.12])
     media = look_at(film(tmp_path / "whole.mp4", seconds.tolist()))
-    shown, sure = shown_times(media, seconds[2:5], is_stretch=True)
-    assert sure
-    np.testing.assert_allclose(shown, seconds[2:5], atol=1e-4)
-    shown, sure = shown_times(media, seconds[2:5] + 0.017, is_stretch=True)
-    assert not sure
+    index = np.arange(2, 5)
+    shown = shown_times(media, seconds[2:5], index=index)
+    assert shown.sure
+    np.testing.assert_allclose(shown.seconds, seconds[2:5], atol=1e-4)
+    np.testing.assert_allclose(np.array(shown.around, dtype=float), seconds[[1, 5]], atol=1e-4)
+    start = shown_times(media, seconds[:2], index=np.arange(2))
+    assert start.around == (None, pytest.approx(0.15, abs=1e-4))
+    # A time that the reader moved, since the one before was not earlier, is still that of its frame.
+    moved = shown_times(media, seconds[2:5] + [0, 0.001, 0.001], index=index)
+    np.testing.assert_allclose(moved.seconds, seconds[2:5], atol=1e-4)
+    # Where frames before are broken, positions do not count, but times still do.
+    other = shown_times(media, seconds[3:6], index=index)
+    assert not other.sure
+    np.testing.assert_allclose(other.seconds, seconds[3:6], atol=1e-4)
+    np.testing.assert_allclose(np.array(other.around, dtype=float), [0.15, 1.12], atol=1e-4)
     own = look_at(film(tmp_path / "tracked.mp4", (seconds[2:5] - 0.15).tolist()))
-    shown, sure = shown_times(own, seconds[2:5], is_stretch=True)
-    assert sure
-    np.testing.assert_allclose(shown, seconds[2:5] - 0.15, atol=1e-4)
-    assert len(shown_times(media, np.zeros(0), is_stretch=True)[0]) == 0
+    shown = shown_times(own, seconds[2:5], index=index)
+    assert shown.sure
+    assert shown.around == (None, None)
+    np.testing.assert_allclose(shown.seconds, seconds[2:5] - 0.15, atol=1e-4)
+    assert len(shown_times(media, np.zeros(0), index=np.arange(0)).seconds) == 0
 
 
 def test_names_are_harmless(tmp_path: Path) -> None:

@@ -263,8 +263,8 @@ def test_what_does_not_apply_is_said(page: tuple[Browser, PoseSequence]) -> None
     assert ids_of(browser) == replayed(sequence, "")
 
 
-@pytest.mark.parametrize("hold", [False, True])
-def test_any_edits_do_what_the_program_does(browser: Browser, tmp_path: Path, hold: bool) -> None:
+@pytest.mark.parametrize(("hold", "first"), [(False, 3599), (True, 3599), (False, -0.6), (True, -0.6)])
+def test_any_edits_do_what_the_program_does(browser: Browser, tmp_path: Path, hold: bool, first: float) -> None:
     """Random edits on random tracks, with times that no decimal number meets."""
     random = np.random.default_rng(int(hold))
     poses = []
@@ -272,7 +272,7 @@ def test_any_edits_do_what_the_program_does(browser: Browser, tmp_path: Path, ho
         there = np.flatnonzero(random.random(7) < 0.6).tolist()
         places = {track: someone(*random.uniform(0, 300, 2)) for track in there}
         poses.append(people(places, {track: int(random.integers(0, 3)) for track in there}))
-    sequence = write_run(tmp_path, poses, (np.arange(30) / 29.97 + 3599).tolist())
+    sequence = write_run(tmp_path, poses, (np.arange(30) / 29.97 + first).tolist())
     browser.open(write_page(tmp_path))
     done = 0
     for _ in range(60):
@@ -285,6 +285,7 @@ def test_any_edits_do_what_the_program_does(browser: Browser, tmp_path: Path, ho
     text = file_of(browser)
     assert done >= 10
     assert ("person " in text) == hold
+    assert (" -00:00." in text) == (first < 0)
     assert ids_of(browser) == replayed(sequence, text)
 
 
