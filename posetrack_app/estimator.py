@@ -1,4 +1,4 @@
-"""Frames in, people out: resizing, the network, peaks, grouping, and the way back to the frame.
+"""Frames in, people out: the network, peaks, grouping, what people look like, and the way back to the frame.
 
 Letters: B batch, N persons, K joints, H W height and width.
 """
@@ -10,11 +10,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -35,12 +33,10 @@ from posetrack_app.engines import (
     resolve_precision,
 )
 from posetrack_app.errors import DeviceError
+from posetrack_app.letterbox import STRIDE, Letterbox
 from posetrack_app.types import Frame, Poses
 
-__all__ = ["DeviceName", "Letterbox", "PoseEstimator", "PrecisionName", "resolve_device", "resolve_precision"]
-
-STRIDE = 4
-"""Pixels of the network's input for each cell of its maps."""
+__all__ = ["DeviceName", "PoseEstimator", "PrecisionName", "resolve_device", "resolve_precision"]
 
 _BATCH = {"cpu": 2, "cuda": 16, "mps": 8}
 """Frames that go through together, by device, where nobody told or measured it."""
@@ -50,65 +46,6 @@ _MOST_TOGETHER, _MOST_WAITING = 64, 2**28
 
 _WORTH = 0.9
 """Twice as many frames together are better where one takes less than so many times as long."""
-
-_PADDING = 127
-
-
-@dataclass(frozen=True, slots=True)
-class Letterbox:
-    """How a frame is laid into the network's input: scaled, at the top left, padded at the right and the bottom."""
-
-    frame: tuple[int, int]
-    """Width and height of the frame, pixels."""
-
-    scaled: tuple[int, int]
-    """Width and height of the scaled frame, pixels."""
-
-    canvas: tuple[int, int]
-    """Width and height of the network's input, pixels."""
-
-    @classmethod
-    def fit(cls, width: int, height: int, *, short_side: int, max_long_side: int, multiple: int) -> Letterbox:
-        """Scale the short side to `short_side`, or less where the long side would exceed `max_long_side`."""
-        scale = min(short_side / min(width, height), max_long_side / max(width, height))
-        scaled = (max(1, round(width * scale)), max(1, round(height * scale)))
-        canvas = (-(-scaled[0] // multiple) * multiple, -(-scaled[1] // multiple) * multiple)
-        return cls(frame=(width, height), scaled=scaled, canvas=canvas)
-
-    @property
-    def cells(self) -> tuple[int, int]:
-        """Width and height in cells of the part of the maps that shows the frame."""
-        return -(-self.scaled[0] // STRIDE), -(-self.scaled[1] // STRIDE)
-
-    def draw(self, image: npt.NDArray[np.uint8], canvas: npt.NDArray[np.uint8]) -> None:
-        """Lay an image (H, W, 3) into a canvas of this size."""
-        width, height = self.scaled
-        canvas[:height, :width] = _resized(image, self.scaled)
-        canvas[height:] = _PADDING
-        canvas[:height, width:] = _PADDING
-
-    def to_frame(self, xy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """From cells of the maps (..., 2) to pixels of the frame; both count from the centre of the first."""
-        scale = np.divide(self.frame, self.scaled, dtype=np.float64)
-        pixels: npt.NDArray[np.float32] = ((xy + 0.5) * STRIDE * scale - 0.5).astype(np.float32)
-        return pixels
-
-
-def _resized(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """An image (H, W, 3) at another width and height.
-
-    A smaller one is of means over what each pixel covers. Over whole blocks of pixels that is many times faster than
-    over fractions of them; what is left of the way is interpolated, where blocks of some size fill the image.
-    """
-    height, width = image.shape[:2]
-    ratio = min(width / size[0], height / size[1])
-    blocks = [n for n in range(2, int(ratio) + 1) if 2 * n > ratio and width % n == 0 and height % n == 0]
-    if blocks:
-        # Between two pixels at any place, interpolation leaves 2/3 of the noise, as the mean over 1.5 of them does.
-        n = min(blocks, key=lambda n: abs(1.5 * n - ratio))
-        image = np.asarray(cv2.resize(image, (width // n, height // n), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    how = cv2.INTER_AREA if ratio > 1 and not blocks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=how), dtype=np.uint8)
 
 
 def _best_batch(seconds: Callable[[int], float], *, most: int) -> int:
@@ -260,7 +197,7 @@ class PoseEstimator:
         columns, rows = canvas = self._letterbox(width, height).canvas
 
         def seconds(batch: int) -> float:
-            pictures = np.full((batch, rows, columns, 3), _PADDING, dtype=np.uint8)
+            pictures = np.zeros((batch, rows, columns, 3), dtype=np.uint8)
             best = math.inf
             for _ in range(3):  # in the first, memory is taken and kernels are chosen
                 started = time.perf_counter()

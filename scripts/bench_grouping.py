@@ -18,7 +18,7 @@ from models.grouping import GroupingConfig, group
 from models.peaks import Peaks, find_peaks
 from models.skeleton import COCO17
 from posetrack_app.engines import TorchEngine, maps_of
-from posetrack_app.estimator import Letterbox
+from posetrack_app.letterbox import Letterbox
 
 _STANDING = np.array(
     [[.50, .07], [.52, .05], [.48, .05], [.55, .06], [.45, .06], [.60, .18], [.40, .18], [.65, .33], [.35, .33],
