@@ -65,6 +65,22 @@ def test_what_is_over_at_once_cuts_nothing(seed: int, length: int) -> None:
     assert cuts([one] * 9 + [rubbish] * 4 + [one] * 9) == [9, 13]
 
 
+@pytest.mark.parametrize("length", [4, 10, 30])
+@pytest.mark.parametrize("between", [0, 255])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_fade_to_another_place_is_a_cut_and_to_the_same_is_none(seed: int, between: int, length: int) -> None:
+    one, other = place(2 * seed)[:, :W], place(2 * seed + 1)[:, :W]
+    share = np.arange(1, length + 1) / length
+
+    def faded(image: Image, shares: npt.NDArray[np.float64]) -> list[Image]:
+        return [noisy(image * a + between * (1 - a), i) for i, a in enumerate(shares)]
+
+    away = [noisy(one, i) for i in range(9)] + faded(one, 1 - share)
+    (found,) = cuts([*away, *faded(other, share), *[noisy(other, i) for i in range(9)]])
+    assert 9 + length <= found <= 9 + 2 * length, "where the other begins to be seen"
+    assert cuts([*away, *faded(one, share), *[noisy(one, i) for i in range(9)]]) == []
+
+
 def test_frames_wait_at_a_cut_only_and_are_not_lost_where_the_film_breaks() -> None:
     taken = 0
 
