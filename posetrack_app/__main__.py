@@ -39,6 +39,9 @@ def main() -> None:
             file=sys.stderr,
         )
         code = 130
+    except MemoryError:
+        print("error: this machine's memory does not hold that; a smaller --short-side takes less", file=sys.stderr)
+        code = 1
     except BrokenPipeError:  # `... | head`
         sys.stderr.close()
         code = 0

@@ -141,6 +141,7 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         """Refuse numbers that mean nothing."""
         _require(self.short_side >= 32, f"short_side is {self.short_side}, it must be at least 32 pixels")
+        _require(self.short_side <= 4096, f"short_side is {self.short_side}, it must be at most 4096 pixels")
         _require(self.batch >= 0, f"batch is {self.batch}, it must be at least 1, or 0 to choose by device")
         _require(self.every >= 1, f"every is {self.every}, it must be at least 1")
 

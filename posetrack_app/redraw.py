@@ -9,9 +9,10 @@ from pathlib import Path
 from posetrack_app.between import as_seen
 from posetrack_app.config import Settings
 from posetrack_app.errors import InputError
-from posetrack_app.formats.sequence import PoseSequence
+from posetrack_app.formats.sequence import PosedFrame, PoseSequence
 from posetrack_app.render import Renderer
 from posetrack_app.render.scaling import scaled, scaled_size
+from posetrack_app.types import Poses
 from posetrack_app.video import Source, VideoInfo, VideoReader, VideoWriter
 
 __all__ = ["Redrawn", "redraw"]
@@ -87,9 +88,11 @@ def redraw(
                 length = frame.index + 1
                 if frame.index < first:
                     continue
-                if frame.index not in saved:
+                posed = saved.get(frame.index)
+                if posed is None and not sequence.width:  # forms without a size end with the last people
+                    posed = PosedFrame(frame.index, frame.pts, Poses.empty(len(sequence.skeleton.joints)))
+                if posed is None:
                     raise _other_length(source, f"more than {frame.index}", count)
-                posed = saved[frame.index]
                 shift = frame.pts - posed.seconds if shift is None else shift
                 # A stretch has no length to compare; of pictures, times are what the user says that they are.
                 if sequence.is_stretch and not frame.name and abs(frame.pts - posed.seconds - shift) > _SAME_SECONDS:

@@ -54,14 +54,14 @@ class HeadModel:
         self._shoulders = known("left_shoulder", "right_shoulder")
         self._hips = known("left_hip", "right_hip")
 
-    def locate(self, xy: Floats, joint_score: Floats, scale: Floats, *, limit: float) -> Floats:
+    def locate(self, xy: Floats, joint_score: Floats, scale: Floats, *, limit: Floats) -> Floats:
         """(N, 3): x, y and radius of a circle around each head, in pixels; radius 0 where nothing tells.
 
         Args:
             xy: (N, K, 2) in pixels.
             joint_score: (N, K), 0 = not found.
             scale: (N,): about the length of a thigh in pixels.
-            limit: The largest radius, in pixels.
+            limit: (N,): the largest radius, in pixels.
         """
         face, faces = _middle(xy, joint_score, self._face)
         shoulders, n_shoulders = _middle(xy, joint_score, self._shoulders)

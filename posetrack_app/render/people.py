@@ -16,6 +16,12 @@ from posetrack_app.types import Origin, Poses
 
 __all__ = ["People", "PeopleModel"]
 
+_TOLD = 0.2
+"""Share of the score of a person's surest joint from which another one tells of where they are."""
+
+_SOME_LIMBS = 4
+"""Of a person with so many limbs, the head has a radius of one thigh at most: that of a small child has 2/3 of it."""
+
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
@@ -73,10 +79,14 @@ class PeopleModel:
         xy[~found] = 0
         joint_score = np.where(found, poses.joint_score, 0).astype(np.float64)
         seen = found & (joint_score >= self._min_joint_score)
-        scale = _scale(xy, found, self._limbs)  # faces are hidden whatever is drawn
-        # A joint far outside the picture is a mistake; it must not carry the head away.
-        near = found & (np.abs(xy - [width / 2, height / 2]) < [1.5 * width + 8, 1.5 * height + 8]).all(axis=2)
-        head = self._heads.locate(xy, np.where(near, joint_score, 0), scale, limit=max(width, height) / 2)
+        # Faces are hidden whatever is drawn. But joints that are weak beside the others of their person are guesses,
+        # as those beyond the border are, and a joint far outside the picture is a mistake: heads and boxes stay as
+        # they are without those.
+        told = found & (joint_score >= _TOLD * joint_score.max(axis=1, keepdims=True, initial=0))
+        near = told & (np.abs(xy - [width / 2, height / 2]) < [1.5 * width + 8, 1.5 * height + 8]).all(axis=2)
+        scale, limbs = _scale(xy, told, self._limbs)
+        limit = np.where(limbs >= _SOME_LIMBS, scale, np.inf).clip(max=max(width, height) / 2)
+        head = self._heads.locate(xy, np.where(near, joint_score, 0), scale, limit=limit)
         order = np.lexsort((xy[:, :, 1].sum(axis=1), xy[:, :, 0].sum(axis=1), poses.track_id, scale))
         return People(
             xy=xy[order],
@@ -87,13 +97,16 @@ class PeopleModel:
             observed=poses.origin[order] == Origin.OBSERVED,
             scale=scale[order],
             head=head[order],
-            box=_boxes(xy, seen, head)[order],
+            box=_boxes(xy, seen & told, head)[order],
         )
 
 
-def _scale(xy: Floats, found: Bools, limbs: npt.NDArray[np.intp]) -> Floats:
-    """(N,): median length of the limbs, which a few misplaced joints do not move; without limbs, from the extent."""
-    scale = 0.4 * _extent(xy, found)
+def _scale(xy: Floats, found: Bools, limbs: npt.NDArray[np.intp]) -> tuple[Floats, npt.NDArray[np.intp]]:
+    """(N,): median length of the limbs, which a few misplaced joints do not move; without limbs, from the extent.
+
+    And (N,), how many limbs there are.
+    """
+    scale, count = 0.4 * _extent(xy, found), np.zeros(len(xy), dtype=np.intp)
     if len(limbs) and len(xy):
         both = found[:, limbs].all(axis=2)
         along = xy[:, limbs[:, 0]] - xy[:, limbs[:, 1]]
@@ -101,7 +114,7 @@ def _scale(xy: Floats, found: Bools, limbs: npt.NDArray[np.intp]) -> Floats:
         count = both.sum(axis=1)
         median = np.take_along_axis(np.sort(length, axis=1), (count // 2)[:, None], axis=1)[:, 0]
         scale = np.where(count > 0, median, scale)
-    return scale
+    return scale, count
 
 
 def _extent(xy: Floats, seen: Bools) -> Floats:

@@ -78,6 +78,7 @@ def test_assignments_lie_over_the_settings() -> None:
         ("network.short_side.x=3", "network.short_side"),
         ("network.mirror=maybe", "network.mirror"),
         ("network.short_side=0", "short_side is 0, it must be at least 32 pixels, at `network`"),
+        ("network.short_side=100000", "short_side is 100000, it must be at most 4096 pixels, at `network`"),
         ("network.batch=-1", "batch is -1"),
         ("video.quality=99", "quality is 99"),
         ("video.scale=0", "scale is 0.0, it must be above 0 and at most 1"),

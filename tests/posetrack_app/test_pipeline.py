@@ -373,6 +373,17 @@ def test_a_stretch_is_that_part_of_the_whole(every: int, tmp_path: Path) -> None
             redraw(again, short, tmp_path / "no.mp4", settings=Settings())
 
 
+def test_a_csv_is_drawn_although_nobody_is_in_the_last_frames(tmp_path: Path) -> None:
+    clip = draw(tmp_path / "walk.mp4", 14, nobody=range(9, 14))
+    run(clip, tmp_path / "out")
+    sequence = read_saved(tmp_path / "out").sequence
+    gone = replace(sequence, frames=sequence.frames[:9])  # the tracker may go on for some frames
+    csv_table.write(tmp_path / "poses.csv", gone)
+    (source,) = expand_inputs([str(clip)])
+    saved = csv_table.read(tmp_path / "poses.csv")
+    assert redraw(saved, source, tmp_path / "again.mp4", settings=Settings()).frames == 14
+
+
 @pytest.mark.parametrize("every", [1, 4, 100])
 def test_nobody_is_followed_into_another_shot(every: int, tmp_path: Path) -> None:
     """Two shots of one person each, at the same place; between frames that the network saw nobody crosses the cut."""

@@ -122,6 +122,28 @@ def test_a_misplaced_ear_does_not_hide_the_picture() -> None:
     assert np.array_equal(hidden(poses, image)[250:], image[250:])
 
 
+def test_guesses_beside_sure_joints_do_not_hide_the_picture() -> None:
+    """A face that the network does not see has weak joints anywhere."""
+    poses = known((*FACE, *SHOULDERS, "left_hip", "right_hip", "left_elbow", "right_elbow"), x=200, y=120, metre=100)
+    image, sure = checkerboard(400, 400, 5), hidden(poses, checkerboard(400, 400, 5))
+    for name, place in (("left_eye", (20, 380)), ("right_ear", (390, 300))):
+        poses.xy[0, COCO17.index(name)] = place
+        poses.joint_score[0, COCO17.index(name)] = 0.06
+    weak = hidden(poses, image)
+    assert np.array_equal(weak[200:], image[200:])
+    face = face_of(image.shape, x=200, y=120, metre=100)
+    assert weak[face].var() < 2 * sure[face].var() + 1
+
+
+def test_no_head_is_larger_than_a_thigh_is_long() -> None:
+    names = (*FACE, *SHOULDERS, "left_hip", "right_hip", "left_elbow", "right_elbow")
+    poses = known(names, x=200, y=120, metre=100)
+    poses.xy[0, COCO17.index("left_ear")] = 390, 390
+    image = checkerboard(400, 400, 5)
+    changed = (hidden(poses, image) != image).any(axis=2)
+    assert changed.sum() < np.pi * 60**2
+
+
 @pytest.mark.parametrize("radius", [1.0, 4.0, 9.5, 40.0, 180.0])
 def test_no_pattern_survives(radius: float) -> None:
     for square in (1, 2, 3, 5, 8):
