@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from models.count import count_macs
 from posetrack_app.engines import DeviceName, make_engine, resolve_device, resolve_precision
 from posetrack_app.errors import InputError
 from posetrack_app.estimator import PoseEstimator
@@ -191,7 +192,9 @@ def bench(
     running = [_Running(variant, _estimator(variant, weights)) for variant in variants]
     progress("products of matrices")
     rate = {kind: product_rate(*kind) for kind in {(one.variant.device, one.variant.precision) for one in running}}
-    height, width = frames[0].image.shape[:2]
+    canvases = [one.estimator.canvas(*frames[0].image.shape[1::-1]) for one in running]
+    config = running[0].estimator.engine.config
+    macs = {(width, height): count_macs(config, height=height, width=width) for width, height in {*canvases}}
     size = max(one.estimator.batch for one in running)
     for number, one in enumerate(running, start=1):
         progress(f"warming up {number}/{len(running)}")
@@ -209,11 +212,11 @@ def bench(
             one,
             reference[one.variant.short_side],
             len(frames),
-            macs=one.estimator.macs(width, height),
+            macs=macs[canvas],
             rate=rate[one.variant.device, one.variant.precision],
             ap=precision.get(replace(one.variant, batch=None)),
         )
-        for one in running
+        for one, canvas in zip(running, canvases, strict=True)
     ]
 
 

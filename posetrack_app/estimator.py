@@ -18,7 +18,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from models.count import count_macs
 from models.grouping import GroupingConfig, group
 from models.peaks import Peaks, pack_peaks, unpack_peaks
 from posetrack_app.appearance import looks
@@ -194,7 +193,7 @@ class PoseEstimator:
         """
         if self._settled is None:
             return
-        columns, rows = canvas = self._letterbox(width, height).canvas
+        columns, rows = canvas = self.canvas(width, height)
 
         def seconds(batch: int) -> float:
             pictures = np.zeros((batch, rows, columns, 3), dtype=np.uint8)
@@ -222,10 +221,9 @@ class PoseEstimator:
             "batch": self.batch,
         }
 
-    def macs(self, width: int, height: int) -> int:
-        """Multiply-accumulates of the network for a frame of so many pixels."""
-        columns, rows = self._letterbox(width, height).canvas
-        return count_macs(self.engine.config, height=rows, width=columns) * (2 if self.mirror else 1)
+    def canvas(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the network's input for a frame of so many pixels."""
+        return self._letterbox(width, height).canvas
 
     def _letterbox(self, width: int, height: int) -> Letterbox:
         return Letterbox.fit(
